@@ -1,0 +1,156 @@
+/* log.h - the audit log's writer (audit-format.md sections 3 and 4).
+ *
+ * One thread. Rows come from the committer once they are on disk in the
+ * journal; each second, or at 65,536 decisions, or before its record would
+ * pass 8,192 bytes, a site's batch closes: rows file synced, then the batch
+ * record appended and synced. A heartbeat each 60 s when idle. Records are
+ * JSON Lines in audit/seg/, rows in audit/rows/. The tree and its signatures
+ * come on top of these files (issue 4): audit_set_observer() is their hook. */
+#ifndef LETHE_GATEWAY_AUDIT_LOG_H
+#define LETHE_GATEWAY_AUDIT_LOG_H
+
+#include "lethe/gateway/audit/row.h"
+#include "lethe/gateway/conf.h"
+#include "lethe/gateway/store/group.h"
+#include "lethe/policy/base/buf.h"
+#include "lethe/policy/base/clock.h"
+#include "lethe/policy/base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define AUDIT_RECORD_MAX 8192u
+#define AUDIT_BATCH_ROWS 65536u
+
+/* Record acts, in the order of audit-format.md 3.2. */
+#define AUDIT_RECORD_ACTS(X)                                                   \
+    X(BATCH, "batch")                                                          \
+    X(DELIVERY, "delivery")                                                    \
+    X(GATE_START, "gate.start")                                                \
+    X(GATE_STOP, "gate.stop")                                                  \
+    X(GATE_RECOVERED, "gate.recovered")                                        \
+    X(CONFIG_LOAD, "config.load")                                              \
+    X(POLICY_LOAD, "policy.load")                                              \
+    X(POLICY_REJECT, "policy.reject")                                          \
+    X(POLICY_APPROVE, "policy.approve")                                        \
+    X(KEY_ROTATE, "key.rotate")                                                \
+    X(KEY_DESTROY, "key.destroy")                                              \
+    X(TAG_NEW, "tag.new")                                                      \
+    X(TAG_DESTROY, "tag.destroy")                                              \
+    X(OPTOUT_SET, "optout.set")                                                \
+    X(OPTOUT_CLEAR, "optout.clear")                                            \
+    X(OPTOUT_ROLLBACK, "optout.rollback")                                      \
+    X(CONSENT_SUMMARY, "consent.summary")                                      \
+    X(SUBJECT_READ, "subject.read")                                            \
+    X(RETENTION_DELETE, "retention.delete")                                    \
+    X(AUDIT_READ, "audit.read")                                                \
+    X(AUDIT_BLOCKED, "audit.blocked")                                          \
+    X(ADMIN_LOGIN, "admin.login")                                              \
+    X(ADMIN_CHANGE, "admin.change")                                            \
+    X(DESTINATION_PAUSE, "destination.pause")                                  \
+    X(DESTINATION_RESUME, "destination.resume")                                \
+    X(DEAD_REPLAY, "dead.replay")                                              \
+    X(DEAD_PURGE, "dead.purge")                                                \
+    X(SPOOL_PURGE, "spool.purge")                                              \
+    X(POLICY_PURGE, "policy.purge")                                            \
+    X(OPTOUT_IMPORT, "optout.import")                                          \
+    X(OPTOUT_LOSS, "optout.loss")                                              \
+    X(KEY_LOAD, "key.load")                                                    \
+    X(TOKEN_ADD, "token.add")                                                  \
+    X(TOKEN_REVOKE, "token.revoke")                                            \
+    X(SITE_RETIRE, "site.retire")                                              \
+    X(TLS_FAIL, "tls.fail")                                                    \
+    X(CLOCK_STEP, "clock.step")
+
+#define X(id, text) RECORD_##id,
+enum audit_record_act { AUDIT_RECORD_ACTS(X) RECORD_ACT_COUNT };
+#undef X
+const char *audit_record_act_name(enum audit_record_act act);
+
+struct audit_log;
+
+struct audit_config {
+    const char *folder; /* state_dir/audit */
+    const char *node;   /* first label of audit.origin: "gw1" */
+    const char *origin;
+    enum conf_rows rows;
+    int64_t time_step_ms;
+    const struct clock *clock;
+    /* oo and ooh for each batch record. */
+    void (*optouts)(void *ctx, uint64_t *out_number, uint8_t out_hash[32]);
+    /* After batch records are synced: rows of journal groups up to this
+     * sequence are safe (journal_rows_safe). */
+    void (*rows_safe)(void *ctx, uint64_t sequence);
+    /* Writing failed: nothing may be accepted from now on. */
+    void (*on_broken)(void *ctx, enum status st);
+    void *ctx;
+};
+
+/* What start-up found; goes into gate.recovered. */
+struct audit_recovery {
+    uint64_t records;        /* good ones */
+    uint64_t cut_bytes;      /* of an unfinished last line */
+    uint64_t rows_rebuilt;   /* from the journal */
+    uint64_t rows_cut;       /* bytes of rows after the last batch record */
+    uint64_t newest_optout;  /* oo of the newest batch record */
+    uint8_t newest_hash[32]; /* its ooh */
+};
+
+/* Open the folder (made if absent), read every record, cut what was never
+ * finished. Errors: ST_IO, ST_CORRUPT (a record in the middle is damaged:
+ * refuse to start), ST_NOMEM. */
+enum status audit_open(const struct audit_config *config,
+                       struct audit_log **out,
+                       struct audit_recovery *out_found) MUST_CHECK;
+
+/* Before audit_start: rows of one synced journal group and site; those that
+ * batch records already cover are skipped. A journal_rows_fn. */
+enum status audit_recover_rows(void *log, const struct group_rows *site,
+                               uint64_t rows_before,
+                               const uint8_t *rows) MUST_CHECK;
+
+/* Write gate.start (and gate.recovered where something was), start the
+ * thread. `site_label(ctx, number)` names a site for batch.d.site. */
+enum status audit_start(struct audit_log *l, const struct audit_recovery *found,
+                        const char *(*site_label)(void *ctx, uint64_t site),
+                        void *ctx) MUST_CHECK;
+
+/* Rows that are on disk in the journal group `sequence`. Takes references on
+ * the groups; never blocks. Committer's thread. */
+void audit_rows(struct audit_log *l, struct group *const *groups,
+                unsigned count, uint64_t sequence, int64_t now_ms);
+
+enum audit_outcome { AUDIT_OK, AUDIT_DENIED, AUDIT_FAILED };
+
+struct audit_entry {
+    enum audit_record_act act;
+    const char *who; /* "gw:<node>", "api:..", "adm:.."; NULL = this gateway */
+    const char *why; /* "boot", "timer", "class:text" */
+    enum audit_outcome out;
+    struct slice d; /* JSON object, ASCII, no spaces, no escapes; audit-format
+                       3.2; SLICE("{}") if empty */
+};
+
+/* Append a record; returns once it is synced (step 2 of audit-format.md
+ * section 4) if `wait`, else at once. *out_index (may be NULL) is its leaf
+ * index, only with `wait`. Closes open batches first where the act demands
+ * (policy.load, tag.new). Any thread but the audit's own.
+ * Errors: ST_SYNTAX (d breaks the grammar or the size), ST_IO, ST_CLOSED. */
+enum status audit_append(struct audit_log *l, const struct audit_entry *e,
+                         bool wait, uint64_t *out_index) MUST_CHECK;
+
+/* Milliseconds since the last synced batch record, for lethe_audit_lag and
+ * readiness. */
+int64_t audit_lag_ms(const struct audit_log *l);
+bool audit_is_broken(const struct audit_log *l);
+/* Bytes of rows and records written since start, for the disk forecast. */
+void audit_bytes(const struct audit_log *l, uint64_t *out_rows,
+                 uint64_t *out_records);
+
+/* Close batches, write gate.stop, end the thread, free. */
+void audit_stop(struct audit_log *l);
+
+/* How a site is named in journal groups: its id's first 8 bytes of hex. */
+uint64_t site_number(struct slice site_id);
+
+#endif

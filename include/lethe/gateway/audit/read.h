@@ -1,0 +1,49 @@
+/* read.h - reading the audit log: `audit search` and `audit verify --rows`.
+ * Shares no code with the writer but row.h and audit_codes.h. */
+#ifndef LETHE_GATEWAY_AUDIT_READ_H
+#define LETHE_GATEWAY_AUDIT_READ_H
+
+#include "lethe/policy/base/buf.h"
+#include "lethe/policy/base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct audit_query {
+    int64_t from_ms, to_ms; /* 0 = open end */
+    const char *act;        /* record act or row act name; NULL = any */
+    int rule, reason;       /* -1 = any */
+    uint64_t ev;            /* receipt; 0 = any */
+    const char *site;       /* label; NULL = any */
+    bool rows;              /* search decisions, else records */
+    bool csv;               /* else JSON Lines */
+    unsigned limit;         /* results; 0 = no limit */
+};
+
+/* Append matches to `out` by calling `line` for each; stops when it returns
+ * false. *out_found counts. Errors: ST_IO, ST_CORRUPT. */
+typedef bool audit_line_fn(void *ctx, struct slice line);
+enum status audit_search(const char *folder, const struct audit_query *q,
+                         audit_line_fn *line, void *ctx,
+                         uint64_t *out_found) MUST_CHECK;
+
+enum audit_verdict { AUDIT_SOUND, AUDIT_TAMPERED, AUDIT_INCOMPLETE };
+struct audit_report {
+    enum audit_verdict verdict; /* exit codes 0, 1, 2 */
+    uint64_t records, batches, rows, decisions;
+    uint64_t bad_index; /* of the first bad record */
+    char text[400];     /* the verdict in one sentence, as an officer reads */
+};
+
+/* Check rows and totals: line grammar, i, t order, t0/t1 without holes, in =
+ * fwd+mod+drop = sum of by, cum, n = in + sum of ex (rows=all), rows recount
+ * to by and ex, their Merkle root. Without signatures the verdict is at best
+ * AUDIT_INCOMPLETE, "not signed". `progress` (may be NULL) is called about
+ * once a second. Rows after the last batch of a running or killed gateway are
+ * no fault. Errors: ST_IO. */
+enum status audit_verify_rows(const char *folder,
+                              void (*progress)(void *ctx, uint64_t records,
+                                               uint64_t rows),
+                              void *ctx, struct audit_report *out) MUST_CHECK;
+
+#endif

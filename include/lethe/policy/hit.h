@@ -1,0 +1,43 @@
+/* hit.h - the canonical event, any dialect's. HOLDS PERSONAL DATA: it lives
+ * in the request's arena and may not be stored, logged or sent (law 2).
+ * Included by policy/ and intake.c only; make lint checks that. */
+#ifndef LETHE_POLICY_HIT_H
+#define LETHE_POLICY_HIT_H
+
+#include "lethe/policy/base/slice.h"
+#include "lethe/policy/ids.h"
+#include "lethe/policy/json_reader.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HIT_IDENTIFIERS_MAX 8u /* more refuse the event: storage.md 4 */
+
+struct identifier {
+    enum id_kind kind;
+    struct slice exact;     /* as sent; a number's exact text */
+    struct slice canonical; /* the dialect's form for opt-out tags */
+};
+
+/* What the event itself says of consent. NULL or false = says nothing. */
+struct consent_signals {
+    bool gpc;                    /* header, cookie-less context or policy */
+    bool dnt;                    /* the same for DNT */
+    bool denied;                 /* "consent": "denied" */
+    const struct json_node *app; /* object purpose-name -> bool, or NULL */
+};
+
+struct hit {
+    struct slice name;      /* the event's name as the client sent it */
+    struct slice client_id; /* the client's own event id, or SLICE_NONE */
+    struct identifier identifiers[HIT_IDENTIFIERS_MAX];
+    unsigned identifier_count;
+    struct slice context[CTX_COUNT]; /* SLICE_NONE where absent */
+    bool has_time;
+    int64_t time_ms;                /* the client's time, if has_time */
+    const struct json_node *fields; /* object of the event's fields or NULL */
+    struct consent_signals signals;
+    uint16_t source; /* dialect number, audit_codes.h */
+};
+
+#endif

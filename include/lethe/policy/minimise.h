@@ -1,0 +1,48 @@
+/* minimise.h - apply a verdict to a hit: the one place where personal data
+ * becomes clean data. R1-R18, policy-language.md "Rules". */
+#ifndef LETHE_POLICY_MINIMISE_H
+#define LETHE_POLICY_MINIMISE_H
+
+#include "lethe/policy/base/arena.h"
+#include "lethe/policy/clean_hit.h"
+#include "lethe/policy/pseudonym.h"
+#include "lethe/policy/verdict.h"
+
+struct hit;
+
+/* Makes the pseudonym of one identifier; a door for the worker's cache. Must
+ * equal pseudonym_make() with the destination's keys. Returns the text's
+ * length. */
+typedef size_t pseudonym_fn(void *ctx, unsigned destination, unsigned purpose,
+                            enum id_kind kind, struct slice identifier,
+                            char out[PSEUDONYM_TEXT_MAX]);
+
+struct minimise_keys {
+    struct slice site;
+    const uint8_t *epoch_keys[POLICY_DESTINATIONS_MAX]; /* KEY_BYTES each */
+    pseudonym_fn *pseudonym; /* NULL: pseudonym_make() directly */
+    void *ctx;
+    uint8_t fresh_id[16]; /* used where the client gave no event id */
+};
+
+/* What every destination shares: fields found once, unknown ones counted. */
+struct hit_view {
+    const struct json_node *values[POLICY_FIELDS_MAX]; /* NULL: absent */
+    uint8_t ranks[POLICY_FIELDS_MAX];
+    unsigned unknown_fields; /* keys without a field: dropped (R9) */
+    uint32_t classes;        /* enum audit_class bits seen on the hit */
+};
+
+/* Look the hit's fields up in the event's key table. */
+void hit_view_make(const struct event_plan *event, const struct hit *h,
+                   struct hit_view *out);
+
+/* The clean hit of `h` for the cleared destination `d`. *out borrows the
+ * policy and the arena. Errors: ST_NOMEM (then: not forwarded, counted). */
+enum status minimise(const struct policy *p, const struct hit *h,
+                     const struct hit_view *view, const struct verdict *v,
+                     unsigned d, const struct minimise_keys *keys,
+                     int64_t now_ms, struct arena *a,
+                     struct clean_hit *out) MUST_CHECK;
+
+#endif
