@@ -1,5 +1,7 @@
 #include "lethe/gateway/pass.h"
 
+#include "lethe/audit_codes.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +118,8 @@ enum status pass_put(struct pass *p, const struct world_site *s, unsigned d,
     struct share *to = &p->sites[s->index].to[d];
     size_t before = to->plain.len;
 
+    if (p->bytes > PASS_BYTES_MAX)
+        return ST_LIMIT;
     fragment_put(&to->plain, clean, f);
     if (to->plain.failed) {
         to->plain.len = before;

@@ -10,8 +10,9 @@
 #include "lethe/gateway/world.h"
 #include "lethe/policy/base/status.h"
 
-#define PASS_PLAIN_MAX (8u << 20) /* bytes of one destination's fragments */
-#define PASS_ROWS_MAX  65536u     /* rows of one site */
+#define PASS_PLAIN_MAX (8u << 20)  /* bytes of one destination's fragments */
+#define PASS_BYTES_MAX (20u << 20) /* of all fragments and rows */
+#define PASS_ROWS_MAX  65536u      /* rows of one site */
 
 struct pass;
 
