@@ -10,13 +10,22 @@
 #define PROBES_EACH  8u /* a member, on average, before we sort */
 #define SLOTS_MAX    (2u * JSON_MEMBERS_MAX)
 
+/* slice_eq() without a call for nearly all pairs: this is a hot loop. */
+static inline bool same(struct slice a, struct slice b)
+{
+    return a.len == b.len &&
+           (a.len == 0 ||
+            (a.at[0] == b.at[0] && a.at[a.len - 1] == b.at[a.len - 1] &&
+             memcmp(a.at, b.at, a.len) == 0));
+}
+
 static const struct json_node *repeated_pairwise(const struct json_node *object)
 {
     const struct json_node *end = object + object->span;
 
     for (const struct json_node *a = object + 1; a < end; a += a->span)
         for (const struct json_node *b = object + 1; b < a; b += b->span)
-            if (slice_eq(a->key, b->key))
+            if (same(a->key, b->key))
                 return a;
     return NULL;
 }
@@ -102,7 +111,7 @@ static const struct json_node *repeated_sorted(const struct json_node *object)
         members[count++] = n;
     sort_keys(members, count);
     for (size_t i = 1; i < count; i++)
-        if (slice_eq(members[i - 1]->key, members[i]->key))
+        if (same(members[i - 1]->key, members[i]->key))
             return members[i];
     return NULL;
 }
@@ -124,7 +133,7 @@ const struct json_node *json_repeated_key(const struct json_node *object)
     for (const struct json_node *n = object + 1; n < end; n += n->span) {
         uint32_t at = hash(n->key) & (size - 1);
         for (; slots[at] != 0; at = (at + 1) & (size - 1)) {
-            if (slice_eq(object[slots[at]].key, n->key))
+            if (same(object[slots[at]].key, n->key))
                 return n;
             if (probes-- == 0)
                 return repeated_sorted(object);

@@ -31,10 +31,11 @@ static void skip_space(struct reader *r)
         r->at++;
 }
 
-/* White space, then `c`. */
-static bool take(struct reader *r, char c)
+/* White space, then `c`. Most documents have no white space. */
+static inline bool take(struct reader *r, char c)
 {
-    skip_space(r);
+    if (r->at < r->end && *r->at <= ' ')
+        skip_space(r);
     if (r->at == r->end || *r->at != c)
         return false;
     r->at++;
