@@ -51,7 +51,8 @@ void optout_close(struct optouts *o);
 
 enum optout_health optout_health_of(const struct optouts *o);
 void optout_id(const struct optouts *o, struct optout_state_id *out);
-/* Newest number and running hash: oo and ooh of batch records. Cheap. */
+/* Newest number and running hash (may be NULL): oo and ooh of batch records.
+ * Cheap. */
 uint64_t optout_newest(const struct optouts *o, uint8_t out_hash[32]);
 uint64_t optout_count(const struct optouts *o); /* tags opted out now */
 
