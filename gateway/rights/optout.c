@@ -53,7 +53,8 @@ uint64_t optout_newest(const struct optouts *o, uint8_t out_hash[32])
 
     (void)pthread_mutex_lock(&l->head);
     uint64_t newest = o->newest;
-    memcpy(out_hash, o->hash, OPTOUT_HASH_BYTES);
+    if (out_hash != NULL)
+        memcpy(out_hash, o->hash, OPTOUT_HASH_BYTES);
     (void)pthread_mutex_unlock(&l->head);
     return newest;
 }
