@@ -41,6 +41,9 @@ $(BUILD)/obj/%.o: %.c
 	$(if $(V),,@echo "  CC    $<")
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
+# shipped.c takes these files in with .incbin, which -MMD does not see.
+$(BUILD)/obj/policy/shipped.o: $(wildcard policy/profiles/*.json)
+
 $(BUILD)/liblethe-policy.a: $(POLICY_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
