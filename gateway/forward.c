@@ -49,8 +49,8 @@ static void close_old(struct destination *d)
 
 int64_t destination_run(struct destination *d)
 {
-    pass_rows(d);
-    pass_mark(d);
+    settle_rows(d);
+    settle_mark(d);
     close_old(d);
     move_expire(d);
     if (!d->purging)
@@ -58,13 +58,13 @@ int64_t destination_run(struct destination *d)
     if (d->purging || (!d->paused && !d->moving && !d->thread->ending))
         read_fill(d);
     send_all(d);
-    pass_mark(d);
-    pass_rows(d);
+    settle_mark(d);
+    settle_rows(d);
     if (move_purge_over(d))
         end_purge(d);
     retention_run(d);
-    pass_facts(d);
-    if (d->purging && !pass_rows_pending(d))
+    settle_facts(d);
+    if (d->purging && !settle_rows_pending(d))
         return 0;
     return send_wait_ms(d);
 }
@@ -327,8 +327,8 @@ static void run_remove(struct forward_thread *t, struct call *c)
     }
     *at = d->next;
     send_cut_all(d);
-    pass_wait_rows(d);
-    pass_mark(d);
+    settle_wait(d);
+    settle_mark(d);
     if (d->purging)
         end_purge(d);
 }

@@ -275,7 +275,7 @@ void send_all(struct destination *d)
             return;
         }
         /* A file's position may not run ahead of rows not yet on disk. */
-        if (d->type != DESTINATION_HTTP && pass_rows_pending(d)) {
+        if (d->type != DESTINATION_HTTP && settle_rows_pending(d)) {
             push_again(d, b);
             return;
         }
@@ -357,7 +357,7 @@ int64_t send_wait_ms(const struct destination *d)
         return d->moving ? 0 : wait;
     if (d->retry_at > now)
         return until(d->retry_at, now) < wait ? until(d->retry_at, now) : wait;
-    if (sweep_is_held(d->thread->f->parts.sweep) || pass_rows_pending(d))
+    if (sweep_is_held(d->thread->f->parts.sweep) || settle_rows_pending(d))
         return wait; /* the landing wakes us */
     if (d->failing && d->in_flight > 0)
         return wait;

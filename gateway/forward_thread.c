@@ -180,9 +180,9 @@ static void *thread_main(void *arg)
         log_error(LOG_FORWARD, "a forwarder's loop failed");
     for (struct destination *d = t->dests; d != NULL; d = d->next) {
         send_cut_all(d);
-        pass_wait_rows(d);
-        pass_mark(d);
-        pass_facts(d);
+        settle_wait(d);
+        settle_mark(d);
+        settle_facts(d);
     }
     return NULL;
 }

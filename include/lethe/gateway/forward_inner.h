@@ -9,7 +9,7 @@
  *   forward_thread.c     threads and calls
  *   forward_read.c       cursor -> opened blob -> items that may be sent
  *   forward_send.c       items -> batches -> sinks -> outcomes, back-off
- *   forward_pass.c       outcomes -> audit rows -> mark
+ *   forward_settle.c       outcomes -> audit rows -> mark
  *   forward_move.c       outage.db: long waits, dead letters, expiry, purge
  *   forward_retention.c  files and databases: what has become too old
  *   forward_keys.c       spool keys that nothing needs */
@@ -269,16 +269,16 @@ void batch_free(struct batch *b);
 /* When it wants to run again, in ms from now. */
 int64_t send_wait_ms(const struct destination *d);
 
-/* forward_pass.c */
+/* forward_settle.c */
 void item_except(struct destination *d, struct item *i,
                  enum item_outcome outcome, uint8_t reason);
 void item_done(struct destination *d, struct item *i,
                enum item_outcome outcome);
-void pass_rows(struct destination *d);  /* submit, collect */
-void pass_mark(struct destination *d);  /* free what is done, set the mark */
-void pass_facts(struct destination *d); /* publish */
-bool pass_rows_pending(const struct destination *d);
-void pass_wait_rows(struct destination *d); /* at the end */
+void settle_rows(struct destination *d);  /* submit, collect */
+void settle_mark(struct destination *d);  /* free what is done, set the mark */
+void settle_facts(struct destination *d); /* publish */
+bool settle_rows_pending(const struct destination *d);
+void settle_wait(struct destination *d); /* at the end */
 
 /* forward_move.c */
 void move_if_long(struct destination *d);

@@ -135,7 +135,7 @@ static bool collect(struct destination *d)
     return flying;
 }
 
-void pass_rows(struct destination *d)
+void settle_rows(struct destination *d)
 {
     if (collect(d))
         return;
@@ -154,7 +154,7 @@ void pass_rows(struct destination *d)
     submit(d);
 }
 
-bool pass_rows_pending(const struct destination *d)
+bool settle_rows_pending(const struct destination *d)
 {
     return d->rows.len > 0 || d->ticket_wanted ||
            d->ticket_flying > d->ticket_done;
@@ -170,15 +170,15 @@ static void wait_landing(struct destination *d)
 
 /* The last rows; a failure leaves the mark before them, so that the next
  * start finds the same fragments. */
-void pass_wait_rows(struct destination *d)
+void settle_wait(struct destination *d)
 {
-    for (unsigned round = 0; round < 4 && pass_rows_pending(d); round++) {
-        pass_rows(d);
+    for (unsigned round = 0; round < 4 && settle_rows_pending(d); round++) {
+        settle_rows(d);
         wait_landing(d);
         (void)collect(d);
         if (d->ticket_flying > d->ticket_done)
             break;
-        pass_mark(d);
+        settle_mark(d);
     }
     for (struct block *b = d->first; b != NULL; b = b->next)
         if (b->from_outage && !b->dead && b->passed > 0 &&
@@ -234,7 +234,7 @@ static void count_item(struct mark *m, const struct item *i)
     }
 }
 
-static void pass_items(struct destination *d, struct block *b)
+static void settle_items(struct destination *d, struct block *b)
 {
     uint32_t before = b->passed;
 
@@ -265,11 +265,11 @@ static bool row_gone(struct destination *d, struct block *b)
     return r == ST_OK;
 }
 
-void pass_mark(struct destination *d)
+void settle_mark(struct destination *d)
 {
     while (d->first != NULL) {
         struct block *b = d->first;
-        pass_items(d, b);
+        settle_items(d, b);
         if (b->passed < b->count || (b->from_outage && !row_gone(d, b)))
             break;
         d->first = b->next;
@@ -299,7 +299,7 @@ static void fill_counts(struct destination *d, struct forward_facts *x)
     x->oldest_ms = oldest;
 }
 
-void pass_facts(struct destination *d)
+void settle_facts(struct destination *d)
 {
     const struct mark *m = &d->mark;
     struct forward_facts x = d->facts;
