@@ -41,6 +41,9 @@ $(BUILD)/obj/%.o: %.c
 	$(if $(V),,@echo "  CC    $<")
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
+# shipped.c takes these files in with .incbin, which -MMD does not see.
+$(BUILD)/obj/policy/shipped.o: $(wildcard policy/profiles/*.json)
+
 $(BUILD)/liblethe-policy.a: $(POLICY_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -66,3 +69,5 @@ check-unit: $(BUILD)/unit/test_$(T)
 
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
+WRAP_test_spool_keys := -Wl,--wrap=fdatasync
+WRAP_test_keyfile := -Wl,--wrap=geteuid

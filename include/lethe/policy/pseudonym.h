@@ -55,7 +55,10 @@ void optout_tag_make(const uint8_t optout_key[KEY_BYTES], struct slice site,
 void sweep_tag_make(const uint8_t spool_key[KEY_BYTES],
                     const uint8_t tag[TAG_BYTES], uint8_t out[TAG_BYTES]);
 
-/* SipHash-2-4(K_day, LP(site) LP(canonical)). */
+/* SipHash-2-4(K_day, LP(site) LP(canonical)), read as SipHash's own
+ * (little-endian) number. A part over MARK_DIRECT_MAX bytes enters as its
+ * BLAKE2b-256, so that a mark never needs memory. */
+#define MARK_DIRECT_MAX 1024u
 uint64_t subject_mark_make(const uint8_t day_key[16], struct slice site,
                            struct slice canonical);
 
