@@ -162,6 +162,8 @@ void index_build(struct load *l, const struct at *events);
 
 /* policy_decides.c: the 8 bytes of every (event, destination). */
 void decides_make(struct load *l);
+/* What `r` does, as bytes that compare across policies. */
+void rule_bytes(const struct policy *p, const struct rule *r, struct buf *b);
 
 /* policy_profile.c: profiles as checks; warnings. */
 void profiles_check(struct load *l, const struct at *root);
