@@ -67,3 +67,4 @@ check-unit: $(BUILD)/unit/test_$(T)
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
+WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
