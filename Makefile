@@ -66,3 +66,5 @@ check-unit: $(BUILD)/unit/test_$(T)
 
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
+WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
+                       -Wl,--wrap=posix_fallocate
