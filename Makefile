@@ -72,3 +72,5 @@ check-unit: $(BUILD)/unit/test_$(T)
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
 WRAP_test_keyfile := -Wl,--wrap=geteuid
 WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
+WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
+                       -Wl,--wrap=posix_fallocate
