@@ -476,7 +476,6 @@ static void tls_is_verified(void **state)
     assert_int_equal(r.outcome.result, NET_TLS_FAILED);
     net_sink_close(s);
     assert_int_equal(r.requests, 1);
-    net_sink_close(s);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
