@@ -71,3 +71,6 @@ check-unit: $(BUILD)/unit/test_$(T)
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
 WRAP_test_keyfile := -Wl,--wrap=geteuid
+WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
+WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
+                       -Wl,--wrap=posix_fallocate

@@ -3,7 +3,6 @@
 #include "lethe/policy/rules.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -153,7 +152,7 @@ static struct decimal decimal_of(double v)
     struct decimal out = {0, 0};
     int n;
 
-    if (fabs(v) < 9e18 && v == trunc(v))
+    if (v > -9e18 && v < 9e18 && v == (double)(int64_t)v)
         return (struct decimal){(int64_t)v, 0};
     n = snprintf(text, sizeof text, "%.15g", v);
     assert(n > 0 && n < (int)sizeof text);
@@ -239,7 +238,7 @@ static enum fate send_rounded(const struct rule *r, struct decimal v,
 
         if (!(scaled >= 0.5 && scaled < 9e18))
             return FATE_RULE;
-        unit = llround(scaled);
+        unit = (int64_t)(scaled + 0.5);
     }
     if (!nearest(v, unit, scale, &steps))
         return FATE_OUTSIDE;

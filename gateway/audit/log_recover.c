@@ -74,6 +74,12 @@ static bool line_ok(const struct audit_log *l, struct slice line)
            record_d_ok(line);
 }
 
+/* A record of some other index. */
+static bool looks_whole(struct slice line)
+{
+    return slice_starts(line, SLICE("{\"v\":1,\"i\":")) && record_d_ok(line);
+}
+
 static uint64_t sum_exceptions(struct slice ex)
 {
     uint64_t sum = 0;
@@ -214,8 +220,8 @@ static enum status read_lines(struct scan *c, FILE *f)
         struct slice line = {text, (size_t)n};
         bool whole = text[n - 1] == '\n';
         line.len -= whole;
-        bool good = whole && line_ok(c->l, line);
-        if (good && c->bad)
+        bool good = whole && !c->bad && line_ok(c->l, line);
+        if (c->bad && whole && looks_whole(line))
             st = ST_CORRUPT; /* damage with good records behind it */
         else if (good)
             st = read_record(c, line);

@@ -63,9 +63,13 @@ static enum status take_entry(struct audit_log *l, struct audit_item *it)
 static enum status watch_clock(struct audit_log *l)
 {
     char d[128], was[TIME_TEXT_MAX], now[TIME_TEXT_MAX];
+    int64_t before = mono_now(l);
     int64_t wall = l->config.clock->wall_ms(l->config.clock->ctx);
-    int64_t offset = wall - mono_now(l), step = offset - l->clock_offset;
+    int64_t offset = wall - before, step = offset - l->clock_offset;
 
+    /* Held up between two looks: no measure; the next tick looks again. */
+    if (mono_now(l) - before > TICK_MS)
+        return ST_OK;
     l->clock_offset = offset;
     if (step <= CLOCK_STEP_MS && step >= -CLOCK_STEP_MS)
         return ST_OK;

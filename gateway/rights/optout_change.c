@@ -209,6 +209,18 @@ static void fill_result(struct optouts *o, const struct optout_request *r,
     optout_receipt_make(o->key, 0, commit_key, out->receipt);
 }
 
+/* In force only: what sweep and record need, no receipt. */
+static void fill_failed(struct optouts *o, struct optout_result *out)
+{
+    const struct optout_waiter *w = find_waiter(o, out->tag);
+
+    out->number = o->newest + 1;
+    out->receipt[0] = '\0';
+    memset(out->commitment, 0, sizeof(out->commitment));
+    if (w != NULL)
+        memcpy(out->commitment, w->commitment, sizeof(out->commitment));
+}
+
 /* Forget the waiters whose receipts have been handed out. */
 static void drop_taken(struct optouts *o)
 {
@@ -250,7 +262,7 @@ static enum status set_chunk(struct optouts *o,
         if (st == ST_OK)
             fill_result(o, &requests[i], entry[i], &out[i]);
         else
-            out[i].number = o->newest + 1;
+            fill_failed(o, &out[i]);
     }
     if (st == ST_OK)
         drop_taken(o);

@@ -53,7 +53,8 @@ static enum status append(struct commit *c, unsigned count)
                         c->clock.wall_ms(c->clock.ctx));
     if (st == ST_OK)
         note_sync(c);
-    return st;
+    /* A group that no journal group can hold is as good as a full disk. */
+    return st == ST_LIMIT ? ST_FULL : st;
 }
 
 /* What has happened to the journal, for workers and for the process. */

@@ -251,9 +251,15 @@ static enum status take_all(struct journal *j, const struct scan *c,
 
 static void take_numbers(struct journal *j, const struct scan *c)
 {
-    uint64_t start = (uint64_t)time(NULL) << 20;
+    struct timespec now;
 
-    j->next_sequence = start;
+    /* Microseconds: no journal writes a group each, so that a new journal
+     * begins behind all that a lost one has used. */
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    j->next_sequence =
+        (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    if (now.tv_sec <= 0)
+        j->next_sequence = 1;
     j->next_generation = 1;
     for (size_t i = 0; i < c->count; i++) {
         const struct journal_header *h = &c->list[i].h;

@@ -152,7 +152,8 @@ static enum status file_fill(const struct journal *j, int fd)
 }
 
 /* The number is the maker's to choose: only one thread makes segments. */
-enum status segment_make(struct journal *j, bool limited, struct segment **out)
+enum status segment_make(const struct journal *j, uint64_t keep_free,
+                         struct segment **out)
 {
     char temp[PATH_MAX], path[PATH_MAX], name[32];
     unsigned number = j->next_number;

@@ -21,8 +21,7 @@ static struct policy *load(struct slice text)
         if (!problems.list[i].warning || st != ST_OK)
             print_message("%s:%u:%u: %s\n", problems.list[i].file,
                           problems.list[i].place.line,
-                          problems.list[i].place.column,
-                          problems.list[i].text);
+                          problems.list[i].place.column, problems.list[i].text);
     assert_int_equal(st, ST_OK);
     return p;
 }

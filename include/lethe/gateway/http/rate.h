@@ -13,8 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RATE_CLIENTS_MAX 16384u /* a minute; then the quietest are forgotten   \
-                                 */
+#define RATE_CLIENTS_MAX                                                       \
+    16384u /* a minute; then the quietest are forgotten                        \
+            */
 
 struct rate;
 

@@ -116,8 +116,9 @@ bool optout_site_at(const struct optouts *o, unsigned index, char out_id[65]);
 
 /* Many opt-outs with few syncs (a form's identifiers, an import). out[i] may
  * be read where the status is ST_OK; `out` may be NULL. On ST_IO, ST_FULL and
- * ST_DENIED all are in force, and tag and number are written for the sweep
- * (number: larger than any that a lookup has seen without them).
+ * ST_DENIED all are in force, and tag, commitment and number are written for
+ * sweep and record (number: larger than any that a lookup has seen without
+ * them), the receipt is empty; trying again later gives it.
  * optout_set() is this with a count of one. */
 struct optout_request {
     struct slice site, canonical;
