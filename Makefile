@@ -68,3 +68,4 @@ check-unit: $(BUILD)/unit/test_$(T)
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
 WRAP_test_keyfile := -Wl,--wrap=geteuid
+WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync
