@@ -75,3 +75,4 @@ WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
 WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
                        -Wl,--wrap=posix_fallocate
 WRAP_test_commit := -Wl,--wrap=fdatasync
+WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync
