@@ -101,16 +101,43 @@ static unsigned read_major(struct slice s)
     return v;
 }
 
+/* First letters of what the tables hold: most tokens are none of ours. */
+static bool may_be_ours(char first)
+{
+    switch (first) {
+    case 'A':
+    case 'C':
+    case 'E':
+    case 'F':
+    case 'L':
+    case 'M':
+    case 'O':
+    case 'S':
+    case 'V':
+    case 'W':
+    case 'X':
+    case 'i':
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool begins(struct slice s, struct slice word)
+{
+    return s.len >= word.len && s.at[0] == word.at[0] &&
+           memcmp(s.at, word.at, word.len) == 0;
+}
+
 static void read_token(struct agent *a, struct slice s)
 {
-    char first = s.at[0];
-
-    a->safari |= slice_starts(s, SLICE("Safari/"));
+    if (!may_be_ours(s.at[0]))
+        return;
+    a->safari |= begins(s, SLICE("Safari/"));
     for (size_t i = 0; i < COUNT(products); i++) {
         const struct product *p = &products[i];
 
-        if (p->text.at[0] != first || p->rank <= a->family_rank ||
-            !slice_starts(s, p->text))
+        if (!begins(s, p->text) || p->rank <= a->family_rank)
             continue;
         a->family = p->family;
         a->family_rank = p->rank;
@@ -119,29 +146,29 @@ static void read_token(struct agent *a, struct slice s)
     for (size_t i = 0; i < COUNT(systems); i++) {
         const struct system *y = &systems[i];
 
-        if (y->text.at[0] != first || y->rank <= a->os_rank ||
-            !slice_starts(s, y->text))
+        if (!begins(s, y->text) || y->rank <= a->os_rank)
             continue;
         a->os = y->os;
         a->os_rank = y->rank;
     }
 }
 
-/* First letters of bot_words: asked for every byte, so a bit test. */
-static bool may_start_bot(char lower)
+static bool is_lower(char c)
 {
-    switch (lower) {
-    case 'b':
-    case 'c':
-    case 'h':
-    case 'l':
-    case 'p':
-    case 's':
-    case 'w':
+    return c >= 'a' && c <= 'z';
+}
+
+/* Bots name themselves at the start of a word ("HeadlessChrome", "+http:"),
+ * or end in "bot". */
+static bool may_start_bot(const char *at, size_t i)
+{
+    char c = at[i];
+
+    if (c == 'b')
         return true;
-    default:
-        return false;
-    }
+    if (is_lower(c))
+        return i == 0 || !is_lower((char)(at[i - 1] | 0x20));
+    return c >= 'A' && c <= 'Z';
 }
 
 /* A bot's word begins at s.at[0], in any case. */
@@ -149,8 +176,6 @@ static bool is_bot_word(struct slice s)
 {
     char first = (char)(s.at[0] | 0x20);
 
-    if (!may_start_bot(first))
-        return false;
     for (size_t i = 0; i < COUNT(bot_words); i++) {
         if (bot_words[i].at[0] == first && s.len > 1 &&
             (s.at[1] | 0x20) == bot_words[i].at[1] &&
@@ -195,10 +220,12 @@ size_t user_agent_class(struct slice agent, char out[AGENT_TEXT_MAX])
     struct agent a = {0};
 
     for (size_t i = 0; i < s.len; i++) {
-        if (is_bot_word(slice_skip(s, i)))
+        struct slice rest = {s.at + i, s.len - i};
+
+        if (may_start_bot(s.at, i) && is_bot_word(rest))
             return put(out, 0, family_names[FAMILY_BOT]);
         if (starts_token(s, i))
-            read_token(&a, slice_skip(s, i));
+            read_token(&a, rest);
     }
     if (a.family == FAMILY_SAFARI && !a.safari)
         a.family = FAMILY_OTHER;

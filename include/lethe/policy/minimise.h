@@ -23,6 +23,10 @@ struct minimise_keys {
     pseudonym_fn *pseudonym; /* NULL: pseudonym_make() directly */
     void *ctx;
     uint8_t fresh_id[16]; /* used where the client gave no event id */
+    /* By destination: the event keys of its purposes (event_key_make()), one
+     * a purpose of the policy; NULL: made anew for each event, which costs a
+     * BLAKE2b. */
+    const uint8_t (*event_keys[POLICY_DESTINATIONS_MAX])[EVENT_KEY_BYTES];
 };
 
 /* What every destination shares: fields found once, unknown ones counted. */
