@@ -37,8 +37,7 @@ static void put_purposes(struct buf *b, const struct policy *p, uint16_t set)
     buf_put_char(b, ')');
 }
 
-static void put_rule(struct buf *b, const struct policy *p,
-                     const struct rule *r)
+void rule_bytes(const struct policy *p, const struct rule *r, struct buf *b)
 {
     buf_put_char(b, (char)('A' + (int)r->kind));
     if (r->kind == RULE_DROP)
@@ -137,14 +136,14 @@ static void put_event(struct buf *b, const struct policy *p,
         if (to->purposes & (1u << dest->purpose_order[i]))
             put_purpose(b, &p->purposes[dest->purpose_order[i]]);
     for (unsigned k = 0; k < ID_OTHER; k++)
-        put_rule(b, p, to->identifiers[k]);
+        rule_bytes(p, to->identifiers[k], b);
     for (unsigned k = 0; k < CTX_COUNT; k++)
-        put_rule(b, p, to->context[k]);
+        rule_bytes(p, to->context[k], b);
     for (unsigned i = 0; i < e->field_count; i++) {
         if (to->fields[i].kind == RULE_DROP)
             continue; /* no rule at all does the same */
         put(b, e->fields[i].path);
-        put_rule(b, p, &to->fields[i]);
+        rule_bytes(p, &to->fields[i], b);
     }
 }
 

@@ -104,6 +104,16 @@ bool name_leaves(struct slice name); /* [A-Za-z0-9_.$ -]{1,64} */
 bool name_plain(struct slice name);  /* [A-Za-z0-9_-]{1,64} */
 int duration_compare(struct duration a, struct duration b);
 
+/* The members of an object by name, each with its place in the file. Rules are
+ * numbered in this order: two files with one hash (RFC 8785 sorts names) must
+ * give one numbering, since audit rows hold numbers. */
+struct member {
+    const struct json_value *v;
+    unsigned index; /* in the file, from 0 */
+};
+struct member *members_sorted(struct load *l, const struct json_value *object,
+                              unsigned *out_count);
+
 /* policy_read*.c: one part of the language each. */
 void read_general(struct load *l, const struct at *root);
 void read_pseudonyms(struct load *l, const struct at *at,
@@ -162,6 +172,8 @@ void index_build(struct load *l, const struct at *events);
 
 /* policy_decides.c: the 8 bytes of every (event, destination). */
 void decides_make(struct load *l);
+/* What `r` does, as bytes that compare across policies. */
+void rule_bytes(const struct policy *p, const struct rule *r, struct buf *b);
 
 /* policy_profile.c: profiles as checks; warnings. */
 void profiles_check(struct load *l, const struct at *root);

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Append printf text to `out` of `size` bytes at `used`; never overflows. */
@@ -354,4 +355,32 @@ bool name_leaves(struct slice name)
 bool name_plain(struct slice name)
 {
     return made_of(name, "-");
+}
+
+static int by_name(const void *x, const void *y)
+{
+    struct slice a = json_name(((const struct member *)x)->v);
+    struct slice b = json_name(((const struct member *)y)->v);
+    size_t n = a.len < b.len ? a.len : b.len;
+    int d = n > 0 ? memcmp(a.at, b.at, n) : 0;
+
+    return d != 0 ? d : (a.len > b.len) - (a.len < b.len);
+}
+
+struct member *members_sorted(struct load *l, const struct json_value *object,
+                              unsigned *out_count)
+{
+    struct member *list = load_alloc(l, json_size(object), sizeof(*list));
+    unsigned n = 0;
+
+    *out_count = 0;
+    if (list == NULL)
+        return NULL;
+    for (const struct json_value *v = json_child(object); v != NULL;
+         v = json_sibling(v), n++)
+        list[n] = (struct member){v, n};
+    if (n > 0)
+        qsort(list, n, sizeof(*list), by_name);
+    *out_count = n;
+    return list;
 }

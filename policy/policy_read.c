@@ -5,13 +5,11 @@
 static void read_head(struct load *l, const struct at *root)
 {
     struct at m;
-    unsigned format;
 
     if (at_need(l, root, "format", "1", &m) &&
-        json_kind_of(m.v) == JSON_KIND_NUMBER)
-        (void)want_whole(l, &m, 1, 1, &format);
-    else if (m.v != NULL)
-        (void)want_kind(l, &m, JSON_KIND_NUMBER, "1");
+        (json_kind_of(m.v) != JSON_KIND_NUMBER || json_number(m.v) < 1 ||
+         json_number(m.v) > 1))
+        problem(l, &m, "is not known to this build; write 1");
     if (at_need(l, root, "policy", "the policy's name", &m) &&
         want_text(l, &m, POLICY_NAME_MAX, &l->p->name) &&
         !name_plain(l->p->name))

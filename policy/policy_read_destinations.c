@@ -232,12 +232,24 @@ static void override_event(struct load *l, const struct at *at, unsigned d)
         return;
     if (e->field_count > 0)
         memcpy(rules, e->to[d].fields, e->field_count * sizeof(*rules));
-    for (const struct json_value *v = json_child(fields.v); v != NULL;
-         v = json_sibling(v)) {
-        struct at m = at_child(&fields, v);
-        override_field(l, &m, e, d, rules);
+    unsigned n;
+    struct member *m = members_sorted(l, fields.v, &n);
+    for (unsigned i = 0; i < n; i++) {
+        struct at one = at_child(&fields, m[i].v);
+        override_field(l, &one, e, d, rules);
     }
     e->to[d].fields = rules;
+}
+
+static void override_events(struct load *l, const struct at *events, unsigned d)
+{
+    unsigned n;
+    struct member *m = members_sorted(l, events->v, &n);
+
+    for (unsigned i = 0; i < n; i++) {
+        struct at one = at_child(events, m[i].v);
+        override_event(l, &one, d);
+    }
 }
 
 static void read_overrides(struct load *l, const struct at *at, unsigned d)
@@ -257,11 +269,7 @@ static void read_overrides(struct load *l, const struct at *at, unsigned d)
         if (at_get(&rules, "events", &events) &&
             want_kind(l, &events, JSON_KIND_OBJECT,
                       "an object, event by event"))
-            for (const struct json_value *v = json_child(events.v); v != NULL;
-                 v = json_sibling(v)) {
-                struct at m = at_child(&events, v);
-                override_event(l, &m, d);
-            }
+            override_events(l, &events, d);
     }
     for (unsigned i = 0; i < l->p->event_count; i++) {
         struct delivery_plan *to = &l->p->events[i].to[d];
@@ -317,10 +325,12 @@ void read_destinations(struct load *l, const struct at *root)
                 json_size(all.v), POLICY_DESTINATIONS_MAX);
         return;
     }
-    for (const struct json_value *v = json_child(all.v); v != NULL;
-         v = json_sibling(v)) {
-        m = at_child(&all, v);
-        l->p->destinations[l->p->destination_count] = start;
-        read_destination(l, &m, l->p->destination_count++);
+    unsigned n;
+    struct member *list = members_sorted(l, all.v, &n);
+    l->p->destination_count = n;
+    for (unsigned i = 0; i < n; i++) {
+        struct at one = at_child(&all, list[i].v);
+        l->p->destinations[list[i].index] = start;
+        read_destination(l, &one, list[i].index);
     }
 }

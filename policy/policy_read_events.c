@@ -98,10 +98,11 @@ static void read_fields(struct load *l, const struct at *at,
     f.keys = load_alloc(l, count * (2 * POLICY_NAMES_MAX + 1), sizeof(*f.keys));
     if (l->nomem)
         return;
-    const struct json_value *v = at->v != NULL ? json_child(at->v) : NULL;
-    for (; v != NULL; v = json_sibling(v)) {
-        f.places[f.count] = at_child(at, v);
-        read_field(l, &f.places[f.count], &f, e);
+    unsigned n = 0;
+    struct member *m = at->v != NULL ? members_sorted(l, at->v, &n) : NULL;
+    for (unsigned i = 0; i < n; i++) {
+        f.places[i] = at_child(at, m[i].v);
+        read_field(l, &f.places[i], &f, e);
     }
     e->keys = keys_build(l, f.keys, f.key_count);
     e->fields = f.plans;
@@ -206,11 +207,14 @@ void read_events(struct load *l, const struct at *root)
     l->event_name_counts = load_alloc(l, count, sizeof(*l->event_name_counts));
     if (l->nomem)
         return;
-    for (const struct json_value *v = json_child(all.v); v != NULL;
-         v = json_sibling(v)) {
-        struct at m = at_child(&all, v);
-        unsigned i = l->p->event_count++;
-        read_event(l, &m, i);
+    unsigned n;
+    struct member *m = members_sorted(l, all.v, &n);
+    l->p->event_count = (unsigned)count;
+    for (unsigned i = 0; i < n; i++) {
+        struct at one = at_child(&all, m[i].v);
+        read_event(l, &one, m[i].index);
     }
+    if (n < count)
+        return;
     index_build(l, &all);
 }

@@ -123,6 +123,7 @@ static void read_purpose(struct load *l, const struct at *at,
         "consent",     "legitimate-interest", "contract", "legal-obligation",
         "public-task", "vital-interests",     NULL};
     struct at m;
+    int w = -1;
 
     p->name = load_copy(l, at->key);
     if (!name_plain(at->key))
@@ -130,11 +131,11 @@ static void read_purpose(struct load *l, const struct at *at,
     if (!want_keys(l, at, keys))
         return;
     if (at_need(l, at, "basis", "\"consent\" or another legal basis", &m)) {
-        int w = want_word(l, &m, bases);
+        w = want_word(l, &m, bases);
         p->basis = w > 0 ? (enum basis)w : BASIS_CONSENT;
     }
     if (at_get(at, "exempt", &m) && want_bool(l, &m, &p->exempt) && p->exempt &&
-        p->basis == BASIS_CONSENT) {
+        w == BASIS_CONSENT) {
         problem(l, &m,
                 "cannot be true where the basis is \"consent\"; remove "
                 "it or change the basis");

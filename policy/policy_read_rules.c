@@ -258,6 +258,7 @@ static void read_as(struct load *l, const struct at *at,
                     const struct rule_spot *spot, struct rule *out)
 {
     struct at m;
+    struct slice name;
 
     out->out_name =
         spot->base != NULL ? spot->base->out_name : spot->default_name;
@@ -271,11 +272,14 @@ static void read_as(struct load *l, const struct at *at,
         problem(l, &m,
                 "has no meaning on a name with *, which is dropped; "
                 "remove it");
-    else if (want_text(l, &m, POLICY_NAME_MAX, &out->out_name) &&
-             !name_leaves(out->out_name))
-        problem(l, &m,
-                "cannot be a name that leaves; use letters, digits, "
-                "_ . $ - and spaces");
+    else if (want_text(l, &m, POLICY_NAME_MAX, &name)) {
+        if (name_leaves(name))
+            out->out_name = name;
+        else
+            problem(l, &m,
+                    "cannot be a name that leaves; use letters, digits, _ . $ "
+                    "- and spaces");
+    }
 }
 
 static void read_for(struct load *l, const struct at *at,
