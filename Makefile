@@ -20,7 +20,7 @@ HARDEN  := -fPIE -fno-omit-frame-pointer -fsanitize=$(SAN) \
 OPT     := -O1 -g
 endif
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 CFLAGS  += $(CSTD) $(WARN) $(OPT) $(HARDEN) $(PKG_CFLAGS) -pthread -MMD -MP
 LDFLAGS += $(OPT) $(HARDEN) -pie -Wl,-z,relro,-z,now -pthread
 Q       := $(if $(V),,@)
@@ -40,6 +40,9 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    $<")
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
+# shipped.c takes these files in with .incbin, which -MMD does not see.
+$(BUILD)/obj/policy/shipped.o: $(wildcard policy/profiles/*.json)
 
 $(BUILD)/liblethe-policy.a: $(POLICY_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -68,4 +71,8 @@ check-unit: $(BUILD)/unit/test_$(T)
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
 WRAP_test_keyfile := -Wl,--wrap=geteuid
+WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
+WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
+                       -Wl,--wrap=posix_fallocate
+WRAP_test_commit := -Wl,--wrap=fdatasync
 WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync

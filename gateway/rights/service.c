@@ -117,26 +117,32 @@ static void opt_out(struct rights *r, struct rights_job *job)
     wipe(results, sizeof(results));
 }
 
-/* Loosening waits for its record, so the record comes first: it names the
- * commitment only if an entry stands. */
-static void opt_in(struct rights *r, struct rights_job *job)
+/* Loosening waits for its record, so the record comes first, and only where
+ * an entry stands: unknown receipts leave no trace. */
+static enum status lift_one(struct rights *r, struct rights_job *job,
+                            struct slice receipt)
 {
     static const uint8_t none[32] = {0};
     uint8_t commitment[32];
     bool known = false, standing = false, lifted = false, free_now = false;
-    struct slice receipt = slice_of(job->receipt);
 
     if (optout_receipt_state(r->parts.optouts, receipt, &known, &standing) !=
             ST_OK ||
         !standing)
-        return;
-    job->status = record(r, job, RECORD_OPTOUT_CLEAR, none, 0, true);
-    if (job->status != ST_OK)
-        return;
-    job->status = optout_lift(r->parts.optouts, receipt,
-                              r->parts.clock->wall_ms(r->parts.clock->ctx),
-                              &lifted, &free_now, commitment);
-    job->lifted = lifted;
+        return ST_OK;
+    enum status st = record(r, job, RECORD_OPTOUT_CLEAR, none, 0, true);
+    if (st == ST_OK)
+        st = optout_lift(r->parts.optouts, receipt,
+                         r->parts.clock->wall_ms(r->parts.clock->ctx), &lifted,
+                         &free_now, commitment);
+    job->lifted += lifted;
+    return st;
+}
+
+static void opt_in(struct rights *r, struct rights_job *job)
+{
+    for (unsigned i = 0; job->status == ST_OK && i < job->receipt_count; i++)
+        job->status = lift_one(r, job, slice_of(job->receipts[i]));
     note_newest(r);
 }
 
@@ -240,13 +246,17 @@ enum status rights_submit(struct rights *r, struct rights_job *job)
 
 void rights_stop(struct rights *r)
 {
-    if (r == NULL)
-        return;
     pthread_mutex_lock(&r->lock);
     r->stopping = true;
     pthread_cond_signal(&r->wake);
     pthread_mutex_unlock(&r->lock);
     pthread_join(r->thread, NULL);
+}
+
+void rights_free(struct rights *r)
+{
+    if (r == NULL)
+        return;
     pthread_mutex_destroy(&r->lock);
     pthread_cond_destroy(&r->wake);
     free(r);

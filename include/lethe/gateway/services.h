@@ -14,6 +14,8 @@ struct services {
     struct audit_log *audit;
     struct tokens *tokens;
     const uint8_t *optout_key; /* KEY_BYTES */
+    struct rate *optout_rate;  /* NULL: no limit */
+    struct rate *events_rate;
     /* Taking events is stopped for a reason that clients must wait out
      * (disk full, audit broken or behind): 503 before reading. */
     bool (*must_refuse)(void *ctx);

@@ -5,7 +5,7 @@
  * pass 8,192 bytes, a site's batch closes: rows file synced, then the batch
  * record appended and synced. A heartbeat each 60 s when idle. Records are
  * JSON Lines in audit/seg/, rows in audit/rows/. The tree and its signatures
- * come on top of these files (issue 4): audit_set_observer() is their hook. */
+ * are made from these files (issue 4). docs/audit.md says what is written. */
 #ifndef LETHE_GATEWAY_AUDIT_LOG_H
 #define LETHE_GATEWAY_AUDIT_LOG_H
 
@@ -79,11 +79,13 @@ struct audit_config {
     /* oo and ooh for each batch record. */
     void (*optouts)(void *ctx, uint64_t *out_number, uint8_t out_hash[32]);
     /* After batch records are synced: rows of journal groups up to this
-     * sequence are safe (journal_rows_safe). */
+     * sequence, itself included, are safe. (journal_rows_safe() takes the
+     * first that is not: sequence + 1.) */
     void (*rows_safe)(void *ctx, uint64_t sequence);
     /* Writing failed: nothing may be accepted from now on. */
     void (*on_broken)(void *ctx, enum status st);
     void *ctx;
+    const char *version; /* of this build, for gate.start; NULL = "0" */
 };
 
 /* What start-up found; goes into gate.recovered. */
@@ -135,20 +137,39 @@ struct audit_entry {
  * section 4) if `wait`, else at once. *out_index (may be NULL) is its leaf
  * index, only with `wait`. Closes open batches first where the act demands
  * (policy.load, tag.new). Any thread but the audit's own.
- * Errors: ST_SYNTAX (d breaks the grammar or the size), ST_IO, ST_CLOSED. */
+ * Errors: ST_SYNTAX (d breaks the grammar or the size; a policy.load without
+ * "pol":"<16 hex digits or more>"), ST_NOMEM, ST_CLOSED,
+ * ST_IO (not on disk; where the disk is full the record may still follow). */
 enum status audit_append(struct audit_log *l, const struct audit_entry *e,
                          bool wait, uint64_t *out_index) MUST_CHECK;
 
-/* Milliseconds since the last synced batch record, for lethe_audit_lag and
- * readiness. */
+/* Age in ms of the oldest row that is in no synced batch record yet, 0 when
+ * none waits; for lethe_audit_lag and readiness. (Not the time since the last
+ * record: a silent minute is not a lag.) */
 int64_t audit_lag_ms(const struct audit_log *l);
 bool audit_is_broken(const struct audit_log *l);
+/* The disk is full: nothing may be accepted, until this is false again. */
+bool audit_is_blocked(const struct audit_log *l);
 /* Bytes of rows and records written since start, for the disk forecast. */
 void audit_bytes(const struct audit_log *l, uint64_t *out_rows,
                  uint64_t *out_records);
 
 /* Close batches, write gate.stop, end the thread, free. */
 void audit_stop(struct audit_log *l);
+
+/* One destination's fragments since its first: all totals but the last two,
+ * which are what is there now. cleared = the sum of the other seven. */
+struct audit_delivery_facts {
+    const char *site, *destination; /* names of the config */
+    uint64_t cleared, accepted, refused, swept, expired, purged;
+    uint64_t dead, waiting;
+};
+
+/* Append `delivery` records (as many as the size needs), without waiting. The
+ * caller does so each 60 s and before audit_stop. Errors: as audit_append. */
+enum status audit_delivery(struct audit_log *l,
+                           const struct audit_delivery_facts *facts,
+                           unsigned count) MUST_CHECK;
 
 /* How a site is named in journal groups: its id's first 8 bytes of hex. */
 uint64_t site_number(struct slice site_id);

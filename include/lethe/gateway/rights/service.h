@@ -21,7 +21,7 @@ struct rights;
 
 enum rights_verb {
     RIGHTS_OPTOUT,    /* set one entry an identifier */
-    RIGHTS_OPTIN,     /* lift the receipt's entry */
+    RIGHTS_OPTIN,     /* lift each receipt's entry */
     RIGHTS_OPTIN_ALL, /* lift every entry of the identifiers */
 };
 
@@ -34,10 +34,11 @@ struct rights_job {
     char ids[RIGHTS_IDS_MAX][RIGHTS_ID_BYTES_MAX]; /* canonical; wiped */
     size_t id_lens[RIGHTS_IDS_MAX];
     unsigned id_count;
-    char receipt[OPTOUT_RECEIPT_MAX]; /* RIGHTS_OPTIN */
+    /* RIGHTS_OPTIN: what to lift; RIGHTS_OPTOUT: one an identifier, filled */
+    char receipts[RIGHTS_IDS_MAX][OPTOUT_RECEIPT_MAX];
+    unsigned receipt_count;
     /* filled before `done` */
     enum status status; /* ST_OK: on disk; ST_FULL, ST_IO: in force only */
-    char receipts[RIGHTS_IDS_MAX][OPTOUT_RECEIPT_MAX];
     unsigned lifted;
     /* called once on the service's thread; it owns the job afterwards */
     void (*done)(struct rights_job *job);
@@ -67,7 +68,8 @@ enum status rights_start(const struct rights_parts *parts,
 /* Hand a job over. Errors: ST_FULL (queue), ST_CLOSED: the caller keeps it. */
 enum status rights_submit(struct rights *r, struct rights_job *job) MUST_CHECK;
 
-/* Finish what is queued, end the thread, free. */
+/* Finish what is queued and end the thread; later submits get ST_CLOSED. */
 void rights_stop(struct rights *r);
+void rights_free(struct rights *r); /* after rights_stop; NULL is allowed */
 
 #endif
