@@ -449,3 +449,11 @@ unsigned tokens_list(struct tokens *t, struct token_facts *out, unsigned max)
     (void)pthread_mutex_unlock(&t->lock);
     return count;
 }
+
+bool token_covers(const struct token_facts *facts, const char *site_id)
+{
+    for (unsigned i = 0; i < facts->site_count; i++)
+        if (slice_eq(slice_of(facts->sites[i]), slice_of(site_id)))
+            return true;
+    return facts->site_count == 0;
+}

@@ -50,6 +50,9 @@ static void a_token_is_known_by_its_text_only(void **state)
         assert_int_equal(f.role, ROLE_APP);
         assert_int_equal(f.site_count, 2);
         assert_string_equal(f.sites[1], sites[1]);
+        assert_true(token_covers(&f, sites[1]));
+        assert_false(token_covers(&f, "0011223344556678"));
+        assert_false(token_covers(&f, ""));
         assert_int_equal(f.made_ms, NOW);
         reopen();
     }
@@ -93,6 +96,7 @@ static void a_token_expires_and_is_revoked(void **state)
     assert_int_equal(check(other, NOW, &f), ST_OK);
     assert_int_equal(tokens_list(t, &f, 1), 1);
     assert_string_equal(f.id, other_id);
+    assert_true(token_covers(&f, "any"));
 }
 
 static void limits(void **state)
