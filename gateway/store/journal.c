@@ -59,7 +59,7 @@ static struct journal *journal_new(const char *folder,
 static enum status folder_make(const char *folder)
 {
     if (mkdir(folder, 0700) == 0)
-        return folder_sync_of(folder);
+        return file_sync_folder_of(folder);
     return errno == EEXIST ? ST_OK : file_error();
 }
 

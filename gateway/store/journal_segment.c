@@ -177,7 +177,7 @@ enum status segment_make(const struct journal *j, uint64_t keep_free,
         st = ST_NOMEM;
         goto fail;
     }
-    if (rename(temp, path) == 0 && folder_sync(j->folder) == ST_OK) {
+    if (rename(temp, path) == 0 && file_sync_folder(j->folder) == ST_OK) {
         *out = s;
         return ST_OK;
     }
