@@ -64,6 +64,23 @@ unit: $(UNIT_BIN)
 check-unit: $(BUILD)/unit/test_$(T)
 	$(Q)$<
 
+# The house. Each check is a script that can be run alone; LINT_SINCE=REV
+# looks only at files changed since then in the slow one (clang-tidy).
+LINT_CHECKS := format includes banned sizes headers shell generated cppcheck
+.PHONY: lint fmt fmt-check
+lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest
+.PHONY: lint-selftest lint-tidy $(LINT_CHECKS:%=lint-%)
+$(LINT_CHECKS:%=lint-%) lint-selftest: lint-%:
+	@echo "  LINT  $*"
+	$(Q)CC="$(CC)" tests/lint/$*.sh
+lint-tidy:
+	@echo "  LINT  tidy"
+	$(Q)tests/lint/tidy.sh $(LINT_SINCE)
+
+fmt:
+	$(Q)tests/lint/list.sh | xargs clang-format-14 -i
+fmt-check: lint-format
+
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
 WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
