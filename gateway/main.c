@@ -1,4 +1,194 @@
-int main(void)
+/* main.c - the table of commands. */
+#include "lethe/gateway/cmd/cmd.h"
+
+#include "lethe/gateway/version.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static const struct cmd_option config_only[] = {CMD_CONFIG_OPTION};
+static const struct cmd_option config_site[] = {
+    CMD_CONFIG_OPTION,
+    {"--site", "NAME", "which site; may be left out when there is one"},
+};
+static const struct cmd_option purge_options[] = {
+    CMD_CONFIG_OPTION,
+    {"--site", "NAME", "which site; may be left out when there is one"},
+    {"--dead", NULL, "the dead letters instead of what waits"},
+};
+static const struct cmd_option subject_options[] = {
+    CMD_CONFIG_OPTION,
+    {"--site", "NAME", "which site; may be left out when there is one"},
+    {"--file", "FILE", "identifiers, one a line; standard input if left out"},
+    {"--receipt", NULL, "the lines are receipts, not identifiers"},
+};
+static const struct cmd_option token_options[] = {
+    CMD_CONFIG_OPTION,
+    {"--role", "ROLE", "auditor, officer, operator, owner, app or developer"},
+    {"--site", "NAME", "limit it to this site"},
+    {"--label", "TEXT", "a note for the list"},
+    {"--expires", "DURATION", "for example P30D; never if left out"},
+};
+static const struct cmd_option minimise_options[] = {
+    {"--policy", "FILE", "the policy; or the name of a shipped one"},
+    {"--destination", "NAME", "whose rules; the policy's first if left out"},
+};
+static const struct cmd_option show_options[] = {
+    {"--words", NULL, "the policy as sentences"},
+    {"--effective", NULL, "every rule with its number and origin"},
+};
+static const struct cmd_option search_options[] = {
+    CMD_CONFIG_OPTION,
+    {"--from", "TIME", "RFC 3339, from then on"},
+    {"--to", "TIME", "RFC 3339, before then"},
+    {"--act", "ACT", "record act, or row act with --rows"},
+    {"--rule", "NUMBER", "rule of the policy, with --rows"},
+    {"--reason", "NAME", "reason, with --rows"},
+    {"--site", "NAME", "only this site"},
+    {"--rows", NULL, "decisions instead of records"},
+    {"--csv", NULL, "CSV instead of JSON Lines"},
+    {"--limit", "NUMBER", "at most so many results"},
+};
+static const struct cmd_option verify_options[] = {
+    CMD_CONFIG_OPTION,
+    {"--rows", NULL, "recount every row (always on for now)"},
+};
+
+#define OPTIONS(list) list, COUNT(list)
+
+const struct cmd cmd_table[] = {
+    {"init", "DIR",
+     "Make a new config, its keys, an example policy and an "
+     "empty opt-out list.",
+     NULL, 0, cmd_init},
+    {"check", "", "Check the config, its policies and keys, without starting.",
+     OPTIONS(config_only), cmd_check},
+    {"serve", "", "Run the gateway in the foreground.", OPTIONS(config_only),
+     cmd_serve},
+    {"reload", "",
+     "Take over changed policies, certificates, origins and "
+     "destinations; all or nothing.",
+     OPTIONS(config_only), cmd_remote},
+    {"status", "", "How the running gateway does.", OPTIONS(config_only),
+     cmd_remote},
+    {"policy check", "FILE", "Check a policy as a load would.", NULL, 0,
+     cmd_policy_check},
+    {"policy explain", "POLICY [EVENTS]",
+     "What becomes of each event of a sample, field by field.", NULL, 0,
+     cmd_policy_explain},
+    {"policy test", "FOLDER", "Run a folder of policy test cases.", NULL, 0,
+     cmd_policy_test},
+    {"policy diff", "OLD NEW", "What a change of policy means for people.",
+     NULL, 0, cmd_policy_diff},
+    {"policy show", "FILE", "Print a policy.", OPTIONS(show_options),
+     cmd_policy_show},
+    {"policy draft", "[EVENTS]",
+     "A policy that drops everything found in a sample, to start from.", NULL,
+     0, cmd_policy_draft},
+    {"minimise", "[EVENTS]", "Clean old JSON Lines from standard input.",
+     OPTIONS(minimise_options), cmd_minimise},
+    {"audit search", "", "Find records or decisions.", OPTIONS(search_options),
+     cmd_audit_search},
+    {"audit verify", "[FOLDER]", "Check rows and totals of the audit log.",
+     OPTIONS(verify_options), cmd_audit_verify},
+    {"subject optout", "", "Opt people out, by identifiers on standard input.",
+     OPTIONS(subject_options), cmd_subject},
+    {"subject optin", "", "Lift opt-outs, by receipts or identifiers.",
+     OPTIONS(subject_options), cmd_subject},
+    {"subject status", "", "Are these identifiers opted out?",
+     OPTIONS(subject_options), cmd_subject},
+    {"retention status", "", "What retention did last, and what is overdue.",
+     OPTIONS(config_only), cmd_remote},
+    {"retention run", "", "Ask retention to run now.", OPTIONS(config_only),
+     cmd_remote},
+    {"keys status", "", "Ids and ages of keys and epochs.",
+     OPTIONS(config_only), cmd_remote},
+    {"spool status", "", "What waits for delivery.", OPTIONS(config_only),
+     cmd_remote},
+    {"spool dead", "", "Dead letters: cause, status, age.",
+     OPTIONS(config_only), cmd_remote},
+    {"spool replay", "DESTINATION", "Try the dead letters again.",
+     OPTIONS(config_site), cmd_remote},
+    {"spool purge", "DESTINATION", "Throw away what waits.",
+     OPTIONS(purge_options), cmd_remote},
+    {"destination list", "", "Destinations and how they do.",
+     OPTIONS(config_only), cmd_remote},
+    {"destination test", "DESTINATION", "Could something be delivered now?",
+     OPTIONS(config_site), cmd_remote},
+    {"destination pause", "DESTINATION", "Stop delivering; events wait.",
+     OPTIONS(config_site), cmd_remote},
+    {"destination resume", "DESTINATION", "Deliver again.",
+     OPTIONS(config_site), cmd_remote},
+    {"token add", "", "Make a token; it is shown once.", OPTIONS(token_options),
+     cmd_token},
+    {"token list", "", "Tokens, without their text.", OPTIONS(config_only),
+     cmd_remote},
+    {"token revoke", "ID", "Make a token worthless.", OPTIONS(config_only),
+     cmd_remote},
+    {"site list", "", "Sites that the state knows.", OPTIONS(config_only),
+     cmd_site},
+    {"site retire", "ID", "Forget a site, so that a config may lack it.",
+     OPTIONS(config_only), cmd_site},
+    {"version", "", "Print the version.", NULL, 0, cmd_version},
+    {NULL, NULL, NULL, NULL, 0, NULL},
+};
+
+int cmd_version(const struct cmd *self, int argc, char **argv)
 {
-    return 0;
+    struct cmd_line l;
+    int code = cmd_parse(self, argc, argv, &l);
+
+    if (code >= 0)
+        return code;
+    (void)printf(l.json ? "{\"version\":\"%s\"}\n" : "lethe %s\n",
+                 LETHE_VERSION);
+    return CMD_OK;
+}
+
+static void usage(FILE *to)
+{
+    (void)fprintf(to, "usage: lethe COMMAND [ARGUMENTS]\n\n"
+                      "A privacy gateway for analytics. Commands:\n");
+    for (const struct cmd *c = cmd_table; c->words != NULL; c++)
+        (void)fprintf(to, "  %-19s %s\n", c->words, c->help);
+    (void)fprintf(to, "\n`lethe COMMAND --help` tells more.\n");
+}
+
+/* The command of argv[1] or argv[1] and argv[2]; *words gets how many. */
+static const struct cmd *find(int argc, char **argv, int *words)
+{
+    char two[64] = "";
+
+    if (argc > 2)
+        (void)snprintf(two, sizeof(two), "%s %s", argv[1], argv[2]);
+    for (const struct cmd *c = cmd_table; c->words != NULL; c++) {
+        *words = strchr(c->words, ' ') != NULL ? 2 : 1;
+        if (strcmp(c->words, *words == 2 ? two : argv[1]) == 0)
+            return c;
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    int words = 0;
+
+    if (argc < 2) {
+        usage(stderr);
+        return CMD_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return CMD_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] = (char[]){"version"};
+    const struct cmd *c = find(argc, argv, &words);
+    if (c == NULL) {
+        usage(stderr);
+        return CMD_USAGE;
+    }
+    return c->run(c, argc - 1 - words, argv + 1 + words);
 }

@@ -1,6 +1,10 @@
 #include "lethe/audit_codes.h"
 
+#include "lethe/policy/base/buf.h"
+#include "lethe/policy/pseudonym.h"
+
 #include <stddef.h>
+#include <stdio.h>
 
 struct code {
     unsigned number;
@@ -50,4 +54,30 @@ const char *audit_source_name(unsigned source)
 const char *audit_class_name(unsigned bit)
 {
     return LOOK_UP(classes, bit);
+}
+
+static void put_table(struct buf *out, const char *name,
+                      const struct code *table, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, "%s %u %s\n", name, table[i].number, table[i].text);
+}
+#define PUT_TABLE(out, name, table)                                            \
+    put_table(out, name, table, sizeof(table) / sizeof(table[0]))
+
+void audit_codes_hash(char out[65])
+{
+    struct buf all;
+    uint8_t hash[32];
+
+    buf_init(&all, 65536);
+    PUT_TABLE(&all, "act", acts);
+    PUT_TABLE(&all, "reason", reasons);
+    PUT_TABLE(&all, "refusal", refusals);
+    PUT_TABLE(&all, "source", sources);
+    PUT_TABLE(&all, "class", classes);
+    sha256_hash(all.data, all.len, hash);
+    for (size_t i = 0; i < sizeof(hash); i++)
+        (void)snprintf(out + 2 * i, 3, "%02x", hash[i]);
+    buf_free(&all);
 }

@@ -100,4 +100,8 @@ const char *audit_refusal_name(unsigned refusal);
 const char *audit_source_name(unsigned source);
 const char *audit_class_name(unsigned bit);
 
+/* SHA-256 over all these tables, lower-case hex with its NUL:
+ * policy.load.d.codes. */
+void audit_codes_hash(char out[65]);
+
 #endif

@@ -85,7 +85,8 @@ struct forward_facts {
     int last_status;            /* HTTP status or errno of the last failure */
     uint64_t cleared, accepted, refused, swept, expired, purged, dead, waiting;
     uint64_t waiting_bytes;
-    int64_t oldest_ms; /* accept time of what waits longest; 0 none */
+    int64_t oldest_ms;     /* accept time of what waits longest; 0 none */
+    uint64_t tls_failures; /* certificate or name: the caller records them */
 };
 /* Facts of every destination, for status, metrics and delivery records. */
 unsigned forward_list(struct forward *f, struct forward_facts *out,

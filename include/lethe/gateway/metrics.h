@@ -8,6 +8,7 @@
 #include "lethe/audit_codes.h"
 #include "lethe/policy/base/buf.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define METRICS_SITES_MAX        256u
@@ -40,7 +41,7 @@ void metrics_unknown_fields(unsigned site, uint64_t count); /* R9 */
 struct metrics_gauge {
     const char *name; /* "lethe_spool_bytes" */
     const char *help;
-    const char *labels; /* "site=\"x\",destination=\"y\"" or "" */
+    char labels[128]; /* site="x",destination="y", or empty */
     double value;
 };
 typedef unsigned metrics_gauges_fn(void *ctx, struct metrics_gauge *out,

@@ -55,6 +55,8 @@ struct token_facts {
  * expired). */
 enum status tokens_check(struct tokens *t, struct slice text, int64_t now_ms,
                          struct token_facts *out) MUST_CHECK;
+/* The token reaches this site (id): no list of sites = all. Pure. */
+bool token_covers(const struct token_facts *facts, const char *site_id);
 unsigned tokens_list(struct tokens *t, struct token_facts *out, unsigned max);
 
 #endif

@@ -59,6 +59,11 @@ void dialect_reply(const struct dialect *d, const struct beacon *b,
                    const struct decoded *what, struct arena *a,
                    struct reply *out);
 
+/* The form of an identifier that opt-out tags are made of: its exact bytes,
+ * e-mail-shaped text in lower case. Errors: ST_NOMEM. */
+enum status dialect_canonical(struct slice exact, struct arena *a,
+                              struct slice *out) MUST_CHECK;
+
 uint16_t dialect_source(const struct dialect *d); /* audit_codes.h */
 const char *dialect_name(const struct dialect *d);
 

@@ -37,6 +37,7 @@ struct json_node {
     uint32_t span;     /* nodes of this value, itself included; >= 1 */
     uint32_t count;    /* members or elements; 0 for scalars */
     enum json_type type;
+    uint32_t offset; /* byte of the document where the value begins */
 };
 
 enum json_fault {

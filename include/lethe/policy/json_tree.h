@@ -47,7 +47,8 @@ enum status json_tree_read(struct slice text, bool comments,
                            struct json_tree **out,
                            struct json_complaint *out_complaint) MUST_CHECK;
 
-/* As json_tree_read, from a file. Errors: also ST_IO. */
+/* As json_tree_read, from a file. Errors: also ST_IO. Lives in the gateway
+ * (json_load.c): policy/ itself reads no file. */
 enum status json_tree_load(const char *path, bool comments,
                            struct json_tree **out,
                            struct json_complaint *out_complaint) MUST_CHECK;
@@ -78,18 +79,20 @@ struct json_place json_place_of(const struct json_tree *t,
                                 const struct json_value *v);
 
 /* A new tree: `base` with `over` laid upon it: objects merge key by key,
- * other values replace, null removes. Neither input changes or may be freed
- * for it; places of `over`'s values are kept. Errors: ST_NOMEM. */
+ * other values replace, null removes (RFC 7396). Neither input changes and
+ * the result borrows nothing of them. Places of `over`'s values are kept;
+ * values of `base` have none: it is another file. Errors: ST_NOMEM. */
 enum status json_merge(const struct json_tree *base,
                        const struct json_tree *over,
                        struct json_tree **out) MUST_CHECK;
 
 /* Append the RFC 8785 canonical form of `v`. Errors: ST_TYPE (a number that
- * is not finite), ST_LIMIT (the buffer's cap). */
+ * is not finite), ST_LIMIT (the buffer's cap), ST_NOMEM. */
 enum status json_canonical(const struct json_value *v,
                            struct buf *out) MUST_CHECK;
 
-/* Append `v` indented by two spaces, for people. Errors: ST_LIMIT. */
+/* Append `v` indented by two spaces, for people, keys in the file's order.
+ * Errors: ST_TYPE (a number that is not finite), ST_LIMIT. */
 enum status json_pretty(const struct json_value *v, struct buf *out) MUST_CHECK;
 
 #endif

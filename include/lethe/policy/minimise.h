@@ -23,6 +23,10 @@ struct minimise_keys {
     pseudonym_fn *pseudonym; /* NULL: pseudonym_make() directly */
     void *ctx;
     uint8_t fresh_id[16]; /* used where the client gave no event id */
+    /* By destination: the event keys of its purposes (event_key_make()), one
+     * a purpose of the policy; NULL: made anew for each event, which costs a
+     * BLAKE2b. */
+    const uint8_t (*event_keys[POLICY_DESTINATIONS_MAX])[EVENT_KEY_BYTES];
 };
 
 /* What every destination shares: fields found once, unknown ones counted. */
@@ -31,14 +35,27 @@ struct hit_view {
     uint8_t ranks[POLICY_FIELDS_MAX];
     unsigned unknown_fields; /* keys without a field: dropped (R9) */
     uint32_t classes;        /* enum audit_class bits seen on the hit */
+    /* For a value read through "[]": the table of its elements, and values[]
+     * holds the outermost list; else NULL. */
+    const struct key_table *lists[POLICY_FIELDS_MAX];
 };
 
-/* Look the hit's fields up in the event's key table. */
+/* Look the hit's fields up in the event's key table. A field that several of
+ * its places could feed takes the first in the order of `from` and `names`;
+ * null counts as absent. Only the first field_count entries are written. */
 void hit_view_make(const struct event_plan *event, const struct hit *h,
                    struct hit_view *out);
 
+/* Tell `fn` the key of every field that hit_view_make() counts as unknown, for
+ * explain.h alone. */
+typedef void hit_unknown_fn(void *ctx, struct slice key);
+void hit_view_unknown(const struct event_plan *event, const struct hit *h,
+                      hit_unknown_fn *fn, void *ctx);
+
 /* The clean hit of `h` for the cleared destination `d`. *out borrows the
- * policy and the arena. Errors: ST_NOMEM (then: not forwarded, counted). */
+ * policy and the arena. `now_ms` is when it was received: an event without a
+ * time, or from the future, took place then. Errors: ST_NOMEM (then: not
+ * forwarded, counted). */
 enum status minimise(const struct policy *p, const struct hit *h,
                      const struct hit_view *view, const struct verdict *v,
                      unsigned d, const struct minimise_keys *keys,

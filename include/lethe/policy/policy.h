@@ -107,7 +107,9 @@ struct key_table {
 struct field_plan {
     struct slice path;  /* as the policy writes it */
     struct slice label; /* words for the notice, may be SLICE_NONE */
-    bool many;          /* path holds []: the value is a list */
+    bool many;          /* path holds []: the value is a list. "tags[]" is
+                           one slot "tags" without a table inside; in
+                           "items[].price" items leads to a table of_elements */
 };
 
 /* What one destination does with one event. */
@@ -180,6 +182,11 @@ struct destination_plan {
     unsigned bits;         /* of its pseudonyms: 8..128 */
     struct duration rotate;
     int64_t rotate_at_ms; /* after midnight UTC */
+    unsigned tcf_vendor;  /* 0: none */
+    struct slice role;    /* "controller", "processor", "joint-controller" */
+    struct slice country; /* two letters */
+    struct slice recipient;
+    struct slice transfer; /* "adequacy", "DPF", ..., or SLICE_NONE */
 };
 
 struct policy {
@@ -202,9 +209,12 @@ struct policy {
     unsigned rule_count; /* rules are numbered 1..rule_count */
     struct event_plan *events;
     unsigned event_count;
-    struct policy_index *index; /* names -> events; policy_find_event() */
-    struct json_tree *resolved; /* after `extends`, for words and reports */
-    struct arena *memory;       /* owns everything above */
+    struct policy_index *index;     /* names -> events; policy_find_event() */
+    struct json_tree *resolved;     /* after `extends`, for words and reports */
+    struct arena *memory;           /* owns everything above */
+    struct policy_listing *listing; /* number -> rule; policy_rule_name() */
+    struct slice file;              /* as policy_load() was told */
+    struct slice extends;           /* what it extends, or SLICE_NONE */
 };
 
 /* What is wrong with a policy, for the officer. Several may come. */

@@ -25,6 +25,13 @@
 #define HTTP_TARGET_MAX   8192u   /* bytes of the request target: 414 */
 #define HTTP_IDLE_MS      75000   /* keep-alive connection without a request */
 #define HTTP_REQUESTS_MAX 100000u /* requests on one connection, then close */
+#define HTTP_ARENA_MAX    (64u << 20)  /* bytes of one exchange's arena */
+#define HTTP_MEMORY_MAX   (256u << 20) /* bytes of big bodies in all: 503 */
+#define HTTP_LINGER_MS    2000 /* wait for a refused client to stop sending */
+#define HTTP_LINGER_MAX   (16u << 20) /* bytes of it that are thrown away */
+#define HTTP_BACKLOG_MAX  65536u /* bytes a client has not read: no new one */
+#define HTTP_PIPELINE_MAX 32u    /* requests of one connection in one go */
+#define HTTP_READ_RATE    16     /* bytes/ms a client must read on average */
 
 struct event_base;
 struct http_server;
@@ -34,27 +41,31 @@ struct http_limits {
     uint64_t body;        /* bytes on the wire: 413 */
     uint64_t inflated;    /* bytes after gzip: 413 */
     int64_t request_ms;   /* from the first byte to the last: 408 */
+    int64_t idle_ms;      /* between requests; 0 = HTTP_IDLE_MS */
+    uint64_t memory;      /* bodies of all connections; 0 = HTTP_MEMORY_MAX */
 };
 
-/* A complete request, its body inflated. All borrowed from the connection,
- * valid until the answer. */
+/* A complete request, its body inflated (also where gzip shows only in its
+ * first bytes). All borrowed from the connection, valid until the answer. */
 struct http_request {
     struct slice method;
     struct slice target; /* raw */
     struct slice path;   /* percent-decoded where plain ASCII; no query */
     struct slice query;  /* raw, without '?' */
-    struct slice host;
+    struct slice host;   /* without the port; IPv6 in brackets */
     struct beacon_header headers[HTTP_HEADERS_MAX];
     unsigned header_count;
     char *body; /* may be written into */
     size_t body_len;
-    char address[64]; /* the client's, after trusted proxies; text */
-    bool secure;      /* came over TLS, or a trusted proxy says so */
+    char address[64];       /* the client's, after trusted proxies; text */
+    bool secure;            /* came over TLS, or a trusted proxy says so */
+    struct slice authority; /* host as sent, with its port */
 };
 
 struct http_exchange {
     struct http_request request;
-    struct arena *arena;        /* wiped after the answer */
+    struct arena *arena;        /* at most HTTP_ARENA_MAX; wiped after the
+                                 * answer */
     void *user;                 /* the handler's own */
     struct http_exchange *next; /* for the handler's lists */
 };
@@ -72,8 +83,9 @@ struct http_answer {
 /* A request is complete. Answer it now, or keep `x` and answer later. */
 typedef void http_on_request(void *ctx, struct http_exchange *x);
 
-/* A request was refused before it was complete (400, 408, 413, 431, 503):
- * for counters. The server answers by itself with `extra` headers = none. */
+/* A request was refused before it was complete (400, 408, 413, 414, 415, 417,
+ * 431, 501, 503, 505): for counters. The server answers by itself, without
+ * further headers, and closes. */
 typedef void http_on_refused(void *ctx, int status);
 
 struct http_handlers {
@@ -99,7 +111,7 @@ unsigned http_server_port(const struct http_server *s);
 void http_answer(struct http_exchange *x, const struct http_answer *answer);
 
 /* Send what the answers of this pass left to send. Call after each turn of
- * the event loop. */
+ * the event loop; who does not has it done by the loop's next turn. */
 void http_server_flush(struct http_server *s);
 
 /* Load certificate and key again (reload); the old ones stay on error.

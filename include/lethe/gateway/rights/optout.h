@@ -51,7 +51,8 @@ void optout_close(struct optouts *o);
 
 enum optout_health optout_health_of(const struct optouts *o);
 void optout_id(const struct optouts *o, struct optout_state_id *out);
-/* Newest number and running hash: oo and ooh of batch records. Cheap. */
+/* Newest number and running hash (may be NULL): oo and ooh of batch records.
+ * Cheap. */
 uint64_t optout_newest(const struct optouts *o, uint8_t out_hash[32]);
 uint64_t optout_count(const struct optouts *o); /* tags opted out now */
 
@@ -112,5 +113,26 @@ enum status optout_accept_loss(struct optouts *o) MUST_CHECK;
  * the config lacks.) Sites are noted with their first opt-out. */
 bool optout_has_site(const struct optouts *o, struct slice site);
 bool optout_site_at(const struct optouts *o, unsigned index, char out_id[65]);
+
+/* Many opt-outs with few syncs (a form's identifiers, an import). out[i] may
+ * be read where the status is ST_OK; `out` may be NULL. On ST_IO, ST_FULL and
+ * ST_DENIED all are in force, and tag, commitment and number are written for
+ * sweep and record (number: larger than any that a lookup has seen without
+ * them), the receipt is empty; trying again later gives it.
+ * optout_set() is this with a count of one. */
+struct optout_request {
+    struct slice site, canonical;
+};
+enum status optout_set_many(struct optouts *o,
+                            const struct optout_request *requests, size_t count,
+                            int64_t now_ms,
+                            struct optout_result *out) MUST_CHECK;
+
+/* Opt-outs that are in force in memory and not on disk: how many, whether of
+ * `site` (its deliveries stop meanwhile), and another try. Every set and lift
+ * tries first, too. Errors: ST_IO, ST_FULL, ST_DENIED. */
+unsigned optout_waiting(struct optouts *o);
+bool optout_site_waits(struct optouts *o, struct slice site);
+enum status optout_flush(struct optouts *o) MUST_CHECK;
 
 #endif

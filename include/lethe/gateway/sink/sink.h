@@ -94,6 +94,8 @@ enum status net_send(struct net_sink *s, const struct fragment *f,
 /* Stop it; `done` is not called. *out_sent: the body had been wholly written
  * to the socket already. */
 void net_cut(struct net_transfer *t, bool *out_sent);
+/* The body is wholly written: cutting would take nothing back. */
+bool net_is_sent(const struct net_transfer *t);
 void net_sink_close(struct net_sink *s); /* cuts what runs */
 
 #endif

@@ -25,7 +25,7 @@ enum status commit_start(struct journal *j, const struct clock *clock,
                          struct commit **out) MUST_CHECK;
 
 /* Hand a group over (the caller's reference goes with it). Never blocks.
- * After commit_stop: on_done(ST_CLOSED) at once. Any thread. */
+ * Once commit_stop has begun: on_done(ST_CLOSED) at once. Any thread. */
 void commit_submit(struct commit *c, struct group *g);
 
 /* The last append failed with ST_FULL and none has succeeded since: workers
@@ -35,7 +35,8 @@ bool commit_is_full(const struct commit *c);
 /* Flush sync latencies for status and bench: median of the last 1,024. */
 int64_t commit_sync_p50_us(const struct commit *c);
 
-/* Write what is queued and the marks, end the thread, free. */
+/* Write what is queued and the marks, end the thread, free. Who submits while
+ * it runs gets ST_CLOSED; nobody may once it has returned. */
 void commit_stop(struct commit *c);
 
 #endif

@@ -52,7 +52,12 @@ struct journal_recovery {
 };
 
 /* Open or create the folder; find the newest valid group and the newest
- * marks. Errors: ST_IO, ST_FULL, ST_CORRUPT, ST_NOMEM. */
+ * marks. Sequences only grow, by one a group, with a jump at each open, and
+ * start from the wall clock: a sink that kept a position of a journal that is
+ * gone never takes a new group for an old one. Nothing is recycled before
+ * journal_set_readers() and journal_rows_safe() have been called.
+ * Errors: ST_IO, ST_FULL, ST_CORRUPT (a segment file that is too long),
+ * ST_NOMEM. */
 enum status journal_open(const char *folder,
                          const struct journal_limits *limits,
                          struct journal **out,
@@ -67,9 +72,12 @@ typedef enum status journal_rows_fn(void *ctx, const struct group_rows *site,
 enum status journal_replay_rows(struct journal *j, journal_rows_fn *each,
                                 void *ctx) MUST_CHECK;
 
-/* Write `count` groups as one journal group and fdatasync. On ST_OK it is on
- * disk and visible to cursors. Errors: ST_FULL (nothing written; try later),
- * ST_IO (broken: every later append fails; the process must stop). */
+/* Write `count` groups (0: marks only) as one journal group and fdatasync.
+ * On ST_OK it is on disk and visible to cursors. The limits hold for groups
+ * with blobs only: rows and marks are what makes room again.
+ * Errors: ST_FULL (nothing visible; try later), ST_LIMIT (more bytes than
+ * journal_group_limit(); nothing written), ST_IO (broken: every later append
+ * fails; the process must stop). */
 enum status journal_append(struct journal *j, struct group *const *groups,
                            unsigned count, int64_t now_ms) MUST_CHECK;
 
@@ -87,10 +95,10 @@ void journal_rows_safe(struct journal *j, uint64_t sequence);
 /* The sequence that the next append gets. Any thread. */
 uint64_t journal_next_sequence(const struct journal *j);
 
-struct journal_cursor { /* zero = oldest kept */
+struct journal_cursor { /* zero = oldest kept; only .sequence set = at it */
     uint64_t sequence;
-    unsigned segment;
-    uint64_t offset;
+    unsigned segment; /* not used */
+    uint64_t offset;  /* entry of that group's directory to go on from */
 };
 
 /* One sealed blob of a destination, in order. `sealed` is filled. */
@@ -106,7 +114,9 @@ struct journal_blob {
 
 /* The next blob of `destination` at or after the cursor; moves the cursor
  * behind it. Errors: ST_END (nothing synced yet: wait for a poke), ST_IO,
- * ST_CORRUPT, ST_NOMEM. Any thread; each cursor has one owner. */
+ * ST_CORRUPT (that journal group cannot be read any more; the cursor has
+ * moved behind it), ST_NOMEM (or `sealed` has too low a cap). Any thread;
+ * each cursor has one owner. */
 enum status journal_read(struct journal *j, struct journal_cursor *at,
                          uint64_t destination, struct journal_blob *out,
                          struct buf *sealed) MUST_CHECK;
@@ -131,6 +141,25 @@ void journal_backlog(struct journal *j, uint64_t destination,
 /* Overwrite idle segments with zeros (a helper thread calls it; also at the
  * longest keep_spool). Errors: ST_IO. */
 enum status journal_zero_idle(struct journal *j) MUST_CHECK;
+
+/* --- further calls of the committer and the supervisor */
+
+/* Bytes that a group adds to a journal group, at most; and the most that one
+ * journal group may hold. Any thread. */
+uint64_t journal_group_bytes(const struct group *g);
+uint64_t journal_group_limit(const struct journal *j);
+/* Limits would let `bytes` of events in now. Any thread. */
+bool journal_has_room(struct journal *j, uint64_t bytes);
+/* Bytes that outage.db holds: they count into limits.spool. Any thread. */
+void journal_set_other_bytes(struct journal *j, uint64_t bytes);
+/* Limits after a reload. Any thread. */
+void journal_set_limits(struct journal *j, const struct journal_limits *limits);
+/* Microseconds that the last write and sync took. Any thread. */
+int64_t journal_sync_us(const struct journal *j);
+/* The next append begins a segment, so that the present one can be recycled
+ * and zeroed: the supervisor asks once every longest retention.spool, for a
+ * quiet gateway would keep old rows in it for long. Any thread. */
+void journal_roll(struct journal *j);
 
 void journal_close(struct journal *j);
 

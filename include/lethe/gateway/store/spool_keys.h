@@ -46,6 +46,12 @@ enum status spool_keys_each(struct spool_keys *k, unsigned index,
 enum status spool_keys_destroy(struct spool_keys *k, uint32_t slot,
                                uint32_t use) MUST_CHECK;
 
+/* Wrap all live keys under another master key: a new file takes the place of
+ * the old one, whose bytes are overwritten. Errors: ST_IO (either file may be
+ * the one that is there: both hold the same keys). */
+enum status spool_keys_rewrap(struct spool_keys *k,
+                              const uint8_t master[KEY_BYTES]) MUST_CHECK;
+
 void spool_keys_close(struct spool_keys *k);
 
 /* How a destination is named on disk: BLAKE2b-64 of LP(site id) LP(name). */

@@ -1,0 +1,218 @@
+#include "lethe/gateway/calls.h"
+#include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#define FACTS_MAX (CONF_SITES_MAX * CONF_DESTINATIONS_MAX)
+
+bool gateway_is_ready(const struct gateway *g, const char **out_why)
+{
+    *out_why = "ready";
+    if (atomic_load(&g->broken))
+        *out_why = "the audit log or the journal cannot be written";
+    else if (g->world == NULL)
+        *out_why = "starting";
+    else if (gateway_now(g) >= g->world->valid_until_ms + 5 * MS_PER_S)
+        *out_why = "a rotation is overdue";
+    else if (commit_is_full(g->commit))
+        *out_why = "the disk or the spool is full";
+    else if (audit_lag_ms(g->audit) > 30 * MS_PER_S)
+        *out_why = "the audit log is behind";
+    else if (optout_health_of(g->optouts) != OPTOUT_SOUND)
+        *out_why = "the opt-out list cannot be trusted: everyone is opted out";
+    else
+        return true;
+    return false;
+}
+
+static void put_sites(const struct gateway *g, struct control_answer *out)
+{
+    buf_put(&out->data, SLICE(",\"sites\":["));
+    for (unsigned i = 0; i < g->world->site_count; i++) {
+        const struct world_site *s = &g->world->sites[i];
+        buf_printf(&out->text, "site %s: policy %.*s version %.*s (%.16s)\n",
+                   s->conf->name, SLICE_ARG(s->policy->name),
+                   SLICE_ARG(s->policy->version), s->policy->hash_text);
+        buf_printf(&out->data,
+                   "%s{\"name\":\"%s\",\"id\":\"%s\",\"hash\":\"%s\"}",
+                   i == 0 ? "" : ",", s->conf->name, s->conf->id,
+                   s->policy->hash_text);
+    }
+    buf_put_char(&out->data, ']');
+}
+
+static void put_destination(const struct gateway *g,
+                            const struct forward_facts *f, bool first,
+                            struct control_answer *out)
+{
+    const struct world_site *s = &g->world->sites[f->site_index];
+    const struct conf_destination *c = s->to[f->destination_index]->conf;
+    const char *state = f->held      ? "held"
+                        : f->paused  ? "paused"
+                        : f->failing ? "failing"
+                                     : "ok";
+    char age[32] = "-";
+
+    if (f->waiting > 0 && f->oldest_ms > 0)
+        call_age(gateway_now(g) - f->oldest_ms, age);
+    buf_printf(&out->text,
+               "  %-12s %-8s %-8s waiting %llu (oldest %s), accepted %llu, "
+               "dead %llu\n",
+               c->name, destination_type_name(c->type), state,
+               (unsigned long long)f->waiting, age,
+               (unsigned long long)f->accepted, (unsigned long long)f->dead);
+    buf_printf(&out->data,
+               "%s{\"site\":\"%s\",\"name\":\"%s\",\"type\":\"%s\","
+               "\"state\":\"%s\",\"last_status\":%d,\"cleared\":%llu,"
+               "\"accepted\":%llu,\"refused\":%llu,\"swept\":%llu,"
+               "\"expired\":%llu,\"purged\":%llu,\"dead\":%llu,"
+               "\"waiting\":%llu,\"waiting_bytes\":%llu,\"oldest_ms\":%lld}",
+               first ? "" : ",", s->conf->name, c->name,
+               destination_type_name(c->type), state, f->last_status,
+               (unsigned long long)f->cleared, (unsigned long long)f->accepted,
+               (unsigned long long)f->refused, (unsigned long long)f->swept,
+               (unsigned long long)f->expired, (unsigned long long)f->purged,
+               (unsigned long long)f->dead, (unsigned long long)f->waiting,
+               (unsigned long long)f->waiting_bytes, (long long)f->oldest_ms);
+}
+
+void call_destination_list(struct gateway *g, const struct control_call *call,
+                           struct control_answer *out)
+{
+    struct forward_facts *facts = calloc(FACTS_MAX, sizeof(*facts));
+
+    (void)call;
+    if (facts == NULL) {
+        call_fail(out, 1, "nomem", "out of memory");
+        return;
+    }
+    unsigned n = forward_list(g->forward, facts, FACTS_MAX);
+    buf_put(&out->data, SLICE("["));
+    for (unsigned i = 0; i < n; i++)
+        put_destination(g, &facts[i], i == 0, out);
+    buf_put(&out->data, SLICE("]"));
+    free(facts);
+}
+
+/* Days until the disk is full at the rate since the start. */
+static void put_forecast(const struct gateway *g, struct control_answer *out)
+{
+    struct statvfs fs;
+    struct journal_facts journal;
+    uint64_t rows = 0, records = 0;
+    double days = (double)(gateway_now(g) - g->started_ms) / (double)MS_PER_DAY;
+
+    if (statvfs(g->world->conf->state_dir, &fs) != 0 || days <= 0)
+        return;
+    audit_bytes(g->audit, &rows, &records);
+    journal_facts(g->journal, &journal);
+    double daily = (double)(rows + records) / days;
+    double free_bytes = (double)fs.f_bavail * (double)fs.f_frsize;
+    double left = daily > 0 ? free_bytes / daily : -1;
+    buf_printf(&out->text,
+               "disk: %.1f GiB free; journal %.1f MiB in use; audit rows and "
+               "records %.1f MiB a day at the present rate",
+               free_bytes / (1u << 30), (double)journal.bytes_used / (1u << 20),
+               daily / (1u << 20));
+    if (left >= 0 && left < 3650)
+        buf_printf(&out->text, ": full in %.0f days", left);
+    buf_put_char(&out->text, '\n');
+    buf_printf(&out->data,
+               ",\"disk\":{\"free_bytes\":%.0f,\"journal_bytes\":%llu,"
+               "\"audit_bytes_a_day\":%.0f,\"days_left\":%.0f}",
+               free_bytes, (unsigned long long)journal.bytes_used, daily, left);
+}
+
+static void put_parts(const struct gateway *g, struct control_answer *out)
+{
+    enum optout_health health = optout_health_of(g->optouts);
+    const char *place = epoch_place_name(epochs_place(g->epochs));
+
+    buf_printf(&out->text,
+               "opt-outs: %llu in force, list %s\nepochs: kept in %s%s\n"
+               "audit: last batch %lld ms ago, log not signed yet\n"
+               "commit: median sync %lld us\n",
+               (unsigned long long)optout_count(g->optouts),
+               optout_health_name(health), place,
+               epochs_place(g->epochs) == EPOCH_IN_MEMORY
+                   ? " (a restart begins new ones)"
+                   : "",
+               (long long)audit_lag_ms(g->audit),
+               (long long)commit_sync_p50_us(g->commit));
+    buf_printf(&out->data,
+               ",\"optouts\":%llu,\"optout_list\":\"%s\",\"epoch_store\":"
+               "\"%s\",\"audit_lag_ms\":%lld,\"sync_p50_us\":%lld,"
+               "\"reload_ok\":%s",
+               (unsigned long long)optout_count(g->optouts),
+               optout_health_name(health), place,
+               (long long)audit_lag_ms(g->audit),
+               (long long)commit_sync_p50_us(g->commit),
+               g->reload_ok ? "true" : "false");
+    if (!g->reload_ok)
+        buf_put(&out->text, SLICE("the last reload was refused; the old "
+                                  "config is in force\n"));
+}
+
+void call_status(struct gateway *g, const struct control_call *call,
+                 struct control_answer *out)
+{
+    const char *why;
+    bool ready = gateway_is_ready(g, &why);
+    char up[32];
+
+    call_age(gateway_now(g) - g->started_ms, up);
+    buf_printf(&out->text, "lethe %s, up %s, %s\n", LETHE_VERSION, up, why);
+    buf_printf(&out->data,
+               "{\"version\":\"%s\",\"started_ms\":%lld,\"ready\":%s,"
+               "\"state\":\"%s\"",
+               LETHE_VERSION, (long long)g->started_ms,
+               ready ? "true" : "false", why);
+    put_sites(g, out);
+    buf_put(&out->data, SLICE(",\"destinations\":"));
+    call_destination_list(g, call, out);
+    put_parts(g, out);
+    put_forecast(g, out);
+    buf_put_char(&out->data, '}');
+    out->exit = ready ? 0 : 1;
+}
+
+void call_reload(struct gateway *g, const struct control_call *call,
+                 struct control_answer *out)
+{
+    enum status st = reload_all(g, call->who, &out->text);
+
+    buf_printf(&out->data,
+               "{\"reloaded\":%s,\"message\":", st == ST_OK ? "true" : "false");
+    buf_put_json_string(&out->data, buf_slice(&out->text));
+    buf_put_char(&out->data, '}');
+    out->exit = st == ST_OK ? 0 : 1;
+}
+
+void call_keys_status(struct gateway *g, const struct control_call *call,
+                      struct control_answer *out)
+{
+    char master[13], optout[13];
+    unsigned live = 0;
+    struct spool_key key;
+
+    (void)call;
+    key_id_text(g->master, master);
+    key_id_text(g->optout_key, optout);
+    while (spool_keys_each(g->spool_keys, live, &key) == ST_OK)
+        live++;
+    buf_printf(&out->text,
+               "master key %s\nopt-out key %s\nepochs kept in %s, next "
+               "rotation or day change in %lld s\nspool keys alive: %u\n",
+               master, optout, epoch_place_name(epochs_place(g->epochs)),
+               (long long)((g->world->valid_until_ms - gateway_now(g)) / 1000),
+               live);
+    buf_printf(&out->data,
+               "{\"master\":\"%s\",\"optout\":\"%s\",\"epoch_store\":\"%s\","
+               "\"next_ms\":%lld,\"spool_keys\":%u}",
+               master, optout, epoch_place_name(epochs_place(g->epochs)),
+               (long long)g->world->valid_until_ms, live);
+}

@@ -1,0 +1,288 @@
+/* cmd_state.c - subject, site and token: asked of the running gateway, or, for
+ * opt-outs and what only reads, done on the state itself under its lock when
+ * none runs (storage.md section 1). */
+#include "lethe/gateway/cmd/cmd.h"
+#include "lethe/gateway/conf.h"
+#include "lethe/gateway/file.h"
+#include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/rights/optout.h"
+#include "lethe/gateway/state.h"
+#include "lethe/gateway/system_clock.h"
+#include "lethe/policy/base/arena.h"
+#include "lethe/policy/dialect.h"
+#include "lethe/policy/pseudonym.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IDS_BYTES_MAX 65536u
+#define ARGS_MAX      (IDS_BYTES_MAX * 6u)
+
+/* ---- the state without a gateway ---------------------------------------- */
+
+struct offline {
+    struct conf *conf;
+    struct state *state;
+    uint8_t *optout_key;
+    struct optouts *optouts;
+};
+
+static void offline_close(struct offline *o)
+{
+    if (o->optouts != NULL)
+        optout_close(o->optouts);
+    secret_free(o->optout_key);
+    state_close(o->state);
+    conf_free(o->conf);
+}
+
+static int offline_open(const struct cmd_line *l, struct offline *o)
+{
+    struct conf_complaint complaint;
+    enum state_fault state_fault;
+
+    *o = (struct offline){0};
+    if (secrets_init() != ST_OK)
+        return cmd_fail(CMD_WRONG, "libsodium cannot be initialised");
+    if (conf_load(cmd_value(l, "--config"), &o->conf, &complaint) != ST_OK)
+        return cmd_fail(CMD_WRONG, "%s", complaint.text);
+    if (state_open(o->conf->state_dir, &o->state, &state_fault) != ST_OK)
+        return cmd_fail(CMD_WRONG, "%s: %s", o->conf->state_dir,
+                        state_fault_text(state_fault));
+    return CMD_OK;
+}
+
+static int offline_optouts(struct offline *o)
+{
+    enum key_fault fault = KEY_FAULT_NONE;
+    char path[CONF_PATH_MAX];
+    const uint8_t none[32] = {0};
+
+    if (keyfile_load(o->conf->optout_key_file, o->conf->state_dir,
+                     &o->optout_key, &fault) != ST_OK)
+        return cmd_fail(CMD_WRONG, "optout_key: %s", key_fault_text(fault));
+    if (!state_path(o->conf, "optout.db", path) ||
+        optout_open(o->conf->optout_journal, path, o->optout_key, 0, none,
+                    &o->optouts) != ST_OK)
+        return cmd_fail(CMD_WRONG, "the opt-out list cannot be opened");
+    if (optout_health_of(o->optouts) != OPTOUT_SOUND)
+        return cmd_fail(CMD_WRONG, "the opt-out list cannot be trusted (%s)",
+                        optout_health_name(optout_health_of(o->optouts)));
+    return CMD_OK;
+}
+
+/* ---- subject ------------------------------------------------------------ */
+
+static struct slice next_line(struct slice *rest)
+{
+    size_t end = slice_find(*rest, '\n');
+    struct slice line = slice_trim(slice_head(*rest, end));
+
+    *rest = slice_skip(*rest, end + 1);
+    return line;
+}
+
+static const struct conf_site *offline_site(const struct cmd_line *l,
+                                            const struct conf *c)
+{
+    const char *name = cmd_value(l, "--site");
+
+    if (name != NULL)
+        return conf_find_site(c, name);
+    return c->site_count == 1 ? &c->sites[0] : NULL;
+}
+
+static int offline_one(const struct cmd_line *l, struct offline *o,
+                       const struct conf_site *s, struct slice line)
+{
+    struct arena *a = arena_new(65536);
+    struct optout_result result;
+    struct slice canonical;
+    uint8_t tag[TAG_BYTES];
+    int code = CMD_OK;
+
+    if (a == NULL || dialect_canonical(line, a, &canonical) != ST_OK)
+        code = cmd_fail(CMD_WRONG, "out of memory");
+    else if (strcmp(l->cmd->words, "subject status") == 0) {
+        optout_tag_make(o->optout_key, slice_of(s->id), canonical, tag);
+        bool out = optout_lookup(o->optouts, tag, 0) == OPTOUT_ANSWER_OUT;
+        (void)printf(out ? "opted out\n" : "not opted out\n");
+    } else if (optout_set(o->optouts, slice_of(s->id), canonical,
+                          system_clock()->wall_ms(NULL), &result) != ST_OK)
+        code = cmd_fail(CMD_WRONG, "the opt-out could not be written");
+    else
+        (void)printf("opted out; receipt %s\n", result.receipt);
+    arena_free(a);
+    return code;
+}
+
+/* Identifiers of `text`, one a line. The running gateway would also sweep
+ * what waits; without one the next start does that from the list's numbers. */
+static int offline_subject_text(const struct cmd_line *l, struct slice text)
+{
+    struct offline o;
+    int code = offline_open(l, &o);
+
+    if (code == CMD_OK)
+        code = offline_optouts(&o);
+    const struct conf_site *s = code == CMD_OK ? offline_site(l, o.conf) : NULL;
+    if (code == CMD_OK && s == NULL)
+        code = cmd_fail(CMD_USAGE, "say which site with --site");
+    if (code == CMD_OK)
+        code = state_enter_site(o.state, slice_of(s->id)) == ST_OK
+                   ? CMD_OK
+                   : cmd_fail(CMD_WRONG, "the state cannot be written");
+    while (code == CMD_OK && text.len > 0) {
+        struct slice line = next_line(&text);
+        if (line.len > 0)
+            code = offline_one(l, &o, s, line);
+    }
+    offline_close(&o);
+    return code;
+}
+
+static int put_args(const struct cmd_line *l, struct slice text,
+                    struct buf *out)
+{
+    bool receipt = cmd_value(l, "--receipt") != NULL;
+    const char *site = cmd_value(l, "--site");
+
+    buf_put_char(out, '{');
+    if (site != NULL) {
+        buf_put(out, SLICE("\"site\":"));
+        buf_put_json_string(out, slice_of(site));
+        buf_put_char(out, ',');
+    }
+    if (receipt) {
+        buf_put(out, SLICE("\"receipt\":"));
+        buf_put_json_string(out, next_line(&text));
+        buf_put_char(out, ',');
+        text.len = 0;
+    }
+    buf_put(out, SLICE("\"ids\":["));
+    for (bool first = true; text.len > 0;) {
+        struct slice line = next_line(&text);
+        if (line.len == 0)
+            continue;
+        if (!first)
+            buf_put_char(out, ',');
+        first = false;
+        buf_put_json_string(out, line);
+    }
+    buf_put(out, SLICE("]}"));
+    return out->failed ? cmd_fail(CMD_USAGE, "too many identifiers") : CMD_OK;
+}
+
+/* Set while cmd_ask may call offline_subject: the text that was read. */
+static struct slice subject_text;
+
+static int offline_subject(const struct cmd_line *l)
+{
+    if (strcmp(l->cmd->words, "subject optin") == 0)
+        return cmd_fail(CMD_WRONG, "no gateway is running; lifting an opt-out "
+                                   "needs one, for its audit record");
+    return offline_subject_text(l, subject_text);
+}
+
+int cmd_subject(const struct cmd *self, int argc, char **argv)
+{
+    struct cmd_line l;
+    struct buf text, args;
+    int code = cmd_parse(self, argc, argv, &l);
+
+    if (code >= 0)
+        return code;
+    if (l.positional_count > 0)
+        return cmd_fail(CMD_USAGE, "identifiers come from standard input or "
+                                   "--file, never as arguments");
+    const char *file = cmd_value(&l, "--file");
+    enum status st = file_read(file == NULL ? "-" : file, IDS_BYTES_MAX, &text);
+    buf_init(&args, ARGS_MAX);
+    if (st != ST_OK)
+        code = cmd_fail(CMD_WRONG, "the identifiers cannot be read");
+    else
+        code = put_args(&l, buf_slice(&text), &args);
+    if (code == CMD_OK) {
+        subject_text = buf_slice(&text);
+        code = cmd_ask(&l, buf_slice(&args), offline_subject);
+    }
+    buf_wipe(&text);
+    buf_free(&text);
+    buf_wipe(&args);
+    buf_free(&args);
+    return code;
+}
+
+/* ---- site ---------------------------------------------------------------- */
+
+static int offline_site_command(const struct cmd_line *l)
+{
+    struct offline o;
+    int code = offline_open(l, &o);
+    const char *id = l->positional_count > 0 ? l->positionals[0] : NULL;
+
+    if (code == CMD_OK && id == NULL)
+        for (unsigned i = 0; state_site(o.state, i) != NULL; i++)
+            (void)printf("%s\n", state_site(o.state, i));
+    else if (code == CMD_OK &&
+             state_retire_site(o.state, slice_of(id)) != ST_OK)
+        code = cmd_fail(CMD_WRONG, "the state knows no such site id");
+    offline_close(&o);
+    return code;
+}
+
+int cmd_site(const struct cmd *self, int argc, char **argv)
+{
+    struct cmd_line l;
+    struct buf args;
+    int code = cmd_parse(self, argc, argv, &l);
+    bool retire = strcmp(self->words, "site retire") == 0;
+
+    if (code >= 0)
+        return code;
+    if (retire != (l.positional_count == 1))
+        return cmd_fail(CMD_USAGE, retire ? "give the id of one site"
+                                          : "site list takes no argument");
+    buf_init(&args, 4096);
+    buf_put_char(&args, '{');
+    if (retire) {
+        buf_put(&args, SLICE("\"id\":"));
+        buf_put_json_string(&args, slice_of(l.positionals[0]));
+    }
+    buf_put_char(&args, '}');
+    code = cmd_ask(&l, buf_slice(&args), offline_site_command);
+    buf_free(&args);
+    return code;
+}
+
+/* ---- token --------------------------------------------------------------- */
+
+int cmd_token(const struct cmd *self, int argc, char **argv)
+{
+    static const char *const names[] = {"role", "label", "expires"};
+    struct cmd_line l;
+    struct buf args;
+    int code = cmd_parse(self, argc, argv, &l);
+
+    if (code >= 0)
+        return code;
+    buf_init(&args, 4096);
+    buf_put(&args, SLICE("{\"sites\":["));
+    if (cmd_value(&l, "--site") != NULL)
+        buf_put_json_string(&args, slice_of(cmd_value(&l, "--site")));
+    buf_put_char(&args, ']');
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char option[16];
+        (void)snprintf(option, sizeof(option), "--%s", names[i]);
+        if (cmd_value(&l, option) == NULL)
+            continue;
+        buf_printf(&args, ",\"%s\":", names[i]);
+        buf_put_json_string(&args, slice_of(cmd_value(&l, option)));
+    }
+    buf_put_char(&args, '}');
+    code = args.failed ? cmd_fail(CMD_USAGE, "arguments are too long")
+                       : cmd_ask(&l, buf_slice(&args), NULL);
+    buf_free(&args);
+    return code;
+}

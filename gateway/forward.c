@@ -1,0 +1,491 @@
+/* The forwarders' public door. Everything that touches a destination is a
+ * call to its thread; facts are what that thread last published. */
+#include "lethe/gateway/forward_inner.h"
+
+#include "lethe/policy/base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one pass ---- */
+
+static void end_purge(struct destination *d)
+{
+    struct forward_thread *t = d->thread;
+    struct call *c = t->purge;
+
+    d->purging = false;
+    if (c == NULL || c->dest != d)
+        return;
+    t->purge = NULL;
+    c->count = d->purge_count;
+    call_done(t->f, c, ST_OK);
+}
+
+static bool is_old_in_use(const struct destination *d, const struct net_sink *s)
+{
+    for (const struct batch *b = d->running; b != NULL; b = b->next)
+        if (b->sink == s)
+            return true;
+    return false;
+}
+
+static void close_old(struct destination *d)
+{
+    struct old_sink **at = &d->old;
+
+    while (*at != NULL) {
+        struct old_sink *o = *at;
+        if (is_old_in_use(d, o->sink)) {
+            at = &o->next;
+            continue;
+        }
+        *at = o->next;
+        net_sink_close(o->sink);
+        free(o);
+    }
+}
+
+int64_t destination_run(struct destination *d)
+{
+    settle_rows(d);
+    settle_mark(d);
+    close_old(d);
+    move_expire(d);
+    if (!d->purging)
+        move_if_long(d);
+    if (d->purging || (!d->paused && !d->moving && !d->thread->ending))
+        read_fill(d);
+    send_all(d);
+    settle_mark(d);
+    settle_rows(d);
+    if (move_purge_over(d))
+        end_purge(d);
+    retention_run(d);
+    settle_facts(d);
+    if (d->purging && !settle_rows_pending(d))
+        return 0;
+    return send_wait_ms(d);
+}
+
+/* ---- making and freeing ---- */
+
+static void set_plan(struct destination *d)
+{
+    const struct destination_plan *p =
+        &d->now.policy->destinations[d->now.plan];
+
+    d->concurrency = d->type == DESTINATION_HTTP ? d->now.conf->concurrency : 1;
+    if (d->concurrency == 0)
+        d->concurrency = 1;
+    d->boundary_ms = p->release_boundary ? p->time_round_ms : 0;
+}
+
+static unsigned batch_of(const struct conf_destination *c)
+{
+    return c->batch == 0 ? 1 : c->batch;
+}
+
+static enum status destination_new(struct forward *f,
+                                   const struct forward_destination *from,
+                                   struct destination **out)
+{
+    struct destination *d = calloc(1, sizeof(*d));
+
+    if (d == NULL)
+        return ST_NOMEM;
+    (void)pthread_mutex_init(&d->lock, NULL);
+    (void)pthread_cond_init(&d->rows_end, NULL);
+    d->now = *from;
+    d->now.policy = policy_ref(from->policy);
+    d->type = from->conf->type;
+    d->ticket_open = 1;
+    d->outage_waits = true;
+    random_init(&d->random);
+    sealer_init(&d->sealer);
+    buf_init(&d->sealed, 32u << 20);
+    buf_init(&d->again_sealed, 32u << 20);
+    buf_init(&d->rows, 4u << 20);
+    buf_init(&d->flying, 4u << 20);
+    set_plan(d);
+    journal_get_mark(f->parts.journal, from->key, &d->mark);
+    d->mark.destination = from->key;
+    d->batch_max = d->scratch_size = batch_of(from->conf);
+    d->scratch = calloc(d->scratch_size, sizeof(*d->scratch));
+    enum status r =
+        d->scratch == NULL ? ST_NOMEM : decides_build(from, &d->decides);
+    if (r != ST_OK) {
+        destination_free(d);
+        return r;
+    }
+    *out = d;
+    return ST_OK;
+}
+
+static void free_memory(struct destination *d)
+{
+    while (d->again != NULL) {
+        struct batch *b = d->again;
+        d->again = b->next;
+        batch_free(b);
+    }
+    while (d->first != NULL) {
+        struct block *b = d->first;
+        d->first = b->next;
+        block_free(d, b);
+    }
+}
+
+void destination_free(struct destination *d)
+{
+    if (d == NULL)
+        return;
+    assert(d->in_flight == 0 && d->rows_state != ROWS_FLYING);
+    free_memory(d);
+    while (d->old != NULL) {
+        struct old_sink *o = d->old;
+        d->old = o->next;
+        net_sink_close(o->sink);
+        free(o);
+    }
+    net_sink_close(d->net);
+    files_close(&d->out);
+    policy_unref(d->now.policy);
+    buf_free(&d->sealed);
+    buf_free(&d->again_sealed);
+    buf_free(&d->rows);
+    buf_free(&d->flying);
+    free(d->decides.slots);
+    free(d->queue);
+    free(d->scratch);
+    random_wipe(&d->random);
+    pthread_mutex_destroy(&d->lock);
+    pthread_cond_destroy(&d->rows_end);
+    free(d);
+}
+
+/* ---- configure: prepare all, then nothing can fail ---- */
+
+struct next {
+    struct destination *dest; /* new or kept */
+    bool is_new, is_kept_thread;
+    struct forward_destination now;
+    struct forward_thread *thread; /* of a new one */
+    struct net_sink *net;
+    struct file_sinks out;
+    struct decide_set decides;
+    struct old_sink *old; /* room to put the former sink */
+    struct fragment *scratch;
+    uint64_t db_sequence;
+    uint32_t db_fragment;
+    const char *day_tag;
+};
+
+static struct destination *find(const struct forward *f, uint64_t key)
+{
+    for (unsigned i = 0; i < f->dest_count; i++)
+        if (f->dests[i]->now.key == key)
+            return f->dests[i];
+    return NULL;
+}
+
+static enum status choose_thread(struct forward *f, struct next *n)
+{
+    if (n->now.conf->type != DESTINATION_HTTP)
+        return thread_new(f, false, &n->thread);
+    n->is_kept_thread = true;
+    n->thread = f->net[f->net_next++ % f->net_count];
+    return ST_OK;
+}
+
+static enum status prepare_sinks(const struct forward *f, struct next *n)
+{
+    struct mark mark;
+
+    if (n->now.conf->type == DESTINATION_HTTP)
+        return net_sink_open(n->thread->loop, n->now.conf, &n->net);
+    journal_get_mark(f->parts.journal, n->now.key, &mark);
+    mark.destination = n->now.key;
+    enum status r = files_open(&n->now, &mark, &n->dest->out, &n->out);
+    if (r == ST_OK && n->out.db != NULL)
+        r = files_position(f, &n->out, &mark, &n->db_sequence, &n->db_fragment);
+    return r;
+}
+
+static enum status prepare(struct forward *f,
+                           const struct forward_destination *from,
+                           struct next *n)
+{
+    struct destination *d = find(f, from->key);
+    enum status r;
+
+    n->now = *from;
+    n->is_new = d == NULL || d->type != from->conf->type;
+    if (n->is_new) {
+        r = choose_thread(f, n);
+        if (r == ST_OK)
+            r = destination_new(f, from, &n->dest);
+        if (r == ST_OK)
+            n->dest->thread = n->thread;
+    } else {
+        n->dest = d;
+        n->thread = d->thread;
+        n->scratch = calloc(batch_of(from->conf), sizeof(*n->scratch));
+        n->old = calloc(1, sizeof(*n->old));
+        r = n->scratch == NULL || n->old == NULL
+                ? ST_NOMEM
+                : decides_build(from, &n->decides);
+    }
+    return r == ST_OK ? prepare_sinks(f, n) : r;
+}
+
+static void undo(struct next *n)
+{
+    net_sink_close(n->net);
+    files_close(&n->out);
+    free(n->decides.slots);
+    free(n->old);
+    free(n->scratch);
+    if (n->is_new) {
+        destination_free(n->dest);
+        if (n->thread != NULL && !n->is_kept_thread)
+            thread_end(n->thread, 0);
+    }
+}
+
+static void take_sinks(struct destination *d, struct next *n)
+{
+    if (n->out.db != NULL) {
+        d->db_sequence = n->db_sequence;
+        d->db_fragment = n->db_fragment;
+    }
+    if (d->type != DESTINATION_HTTP) {
+        files_take(&n->out, &d->out);
+        if (d->out.count != 1 && d->mark.file_day != 0) {
+            d->mark.file_day = 0;
+            d->mark.file_length = 0;
+            d->mark_moved = true;
+        }
+        return;
+    }
+    if (d->net != NULL && n->old != NULL) {
+        n->old->sink = d->net;
+        n->old->next = d->old;
+        d->old = n->old;
+        n->old = NULL;
+    }
+    d->net = n->net;
+    n->net = NULL;
+}
+
+static void run_add(struct forward_thread *t, struct call *c)
+{
+    struct next *n = c->arg;
+    struct destination *d = n->dest;
+
+    take_sinks(d, n);
+    memcpy(d->day_tag, n->day_tag, sizeof(d->day_tag));
+    d->next = t->dests;
+    t->dests = d;
+}
+
+static void run_update(struct forward_thread *t, struct call *c)
+{
+    struct next *n = c->arg;
+    struct destination *d = n->dest;
+    struct policy *former = d->now.policy;
+
+    (void)t;
+    d->now = n->now;
+    d->now.policy = policy_ref(n->now.policy);
+    policy_unref(former);
+    free(d->decides.slots);
+    d->decides = n->decides;
+    n->decides.slots = NULL;
+    d->batch_max = batch_of(n->now.conf);
+    if (d->batch_max > d->scratch_size) { /* older batches keep their size */
+        struct fragment *former_scratch = d->scratch;
+        d->scratch = n->scratch;
+        d->scratch_size = d->batch_max;
+        n->scratch = former_scratch;
+    }
+    memcpy(d->day_tag, n->day_tag, sizeof(d->day_tag));
+    set_plan(d);
+    take_sinks(d, n);
+    d->retry_at = 0; /* what was wrong may be right now */
+    send_recheck(d);
+}
+
+static void run_remove(struct forward_thread *t, struct call *c)
+{
+    struct destination **at = &t->dests, *d = c->dest;
+
+    while (*at != d) {
+        assert(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = d->next;
+    send_cut_all(d);
+    settle_wait(d);
+    settle_mark(d);
+    if (d->purging)
+        end_purge(d);
+}
+
+static void remove_gone(struct forward *f, struct destination *d)
+{
+    struct forward_thread *t = d->thread;
+    bool own_thread = d->type != DESTINATION_HTTP;
+
+    if (call_now(t, run_remove, d, NULL) != ST_OK) {
+        log_error(LOG_FORWARD, "no memory to remove a destination");
+        return; /* it stays on its thread; nothing is lost */
+    }
+    destination_free(d);
+    if (own_thread)
+        thread_end(t, 0);
+    (void)f;
+}
+
+static bool is_listed(const struct next *list, unsigned count,
+                      const struct destination *d)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (list[i].dest == d)
+            return true;
+    return false;
+}
+
+/* Take the list over. Readers are told before a former one goes. */
+static enum status commit_list(struct forward *f, struct next *list,
+                               unsigned count, struct destination **dests,
+                               uint64_t *keys)
+{
+    struct destination **former = f->dests;
+    unsigned former_count = f->dest_count;
+    enum status r = ST_OK;
+
+    for (unsigned i = 0; i < count; i++) {
+        dests[i] = list[i].dest;
+        keys[i] = list[i].now.key;
+    }
+    journal_set_readers(f->parts.journal, keys, count);
+    pthread_mutex_lock(&f->lock);
+    f->dests = dests;
+    f->dest_count = count;
+    pthread_mutex_unlock(&f->lock);
+    for (unsigned i = 0; i < former_count; i++)
+        if (!is_listed(list, count, former[i]))
+            remove_gone(f, former[i]);
+    for (unsigned i = 0; i < count; i++) {
+        enum status one =
+            call_now(list[i].thread, list[i].is_new ? run_add : run_update,
+                     list[i].dest, &list[i]);
+        r = one != ST_OK ? one : r;
+    }
+    free(former);
+    return r;
+}
+
+static enum status configure(struct forward *f,
+                             const struct forward_destination *list,
+                             unsigned count, const char *day_tag)
+{
+    struct next *next = calloc(count + 1, sizeof(*next));
+    struct destination **dests = calloc(count + 1, sizeof(void *));
+    uint64_t *keys = calloc(count + 1, sizeof(*keys));
+    enum status r =
+        next == NULL || dests == NULL || keys == NULL ? ST_NOMEM : ST_OK;
+    unsigned ready = 0;
+    char tag[24] = {0};
+
+    for (unsigned i = 0; i + 1 < sizeof(tag) && day_tag[i] != '\0'; i++)
+        tag[i] = day_tag[i];
+    for (; r == ST_OK && ready < count; ready++) {
+        next[ready].day_tag = tag;
+        r = prepare(f, &list[ready], &next[ready]);
+    }
+    if (r == ST_OK) {
+        r = commit_list(f, next, count, dests, keys);
+        for (unsigned i = 0; i < count; i++) {
+            next[i].is_new = false;
+            undo(&next[i]); /* what was not needed */
+        }
+        dests = NULL;
+    } else {
+        for (unsigned i = 0; i < ready; i++)
+            undo(&next[i]);
+    }
+    free(next);
+    free(dests);
+    free(keys);
+    return r;
+}
+
+enum status forward_configure(struct forward *f,
+                              const struct forward_destination *list,
+                              unsigned count, const char *day_tag)
+{
+    pthread_mutex_lock(&f->config);
+    enum status r = configure(f, list, count, day_tag);
+    pthread_mutex_unlock(&f->config);
+    return r;
+}
+
+/* ---- start and stop ---- */
+
+enum status forward_start(const struct forward_parts *parts,
+                          struct forward **out)
+{
+    struct forward *f = calloc(1, sizeof(*f));
+    pthread_condattr_t attr;
+    enum status r = ST_OK;
+    unsigned want = parts->threads == 0 ? 1 : parts->threads;
+
+    if (f == NULL)
+        return ST_NOMEM;
+    f->parts = *parts;
+    f->watch = calloc(KEY_WATCH_MAX, sizeof(*f->watch));
+    (void)pthread_mutex_init(&f->config, NULL);
+    (void)pthread_mutex_init(&f->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&f->call_end, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    if (f->watch == NULL)
+        r = ST_NOMEM;
+    if (want > FORWARD_THREADS_MAX)
+        want = FORWARD_THREADS_MAX;
+    for (; r == ST_OK && f->net_count < want; f->net_count += r == ST_OK)
+        r = thread_new(f, true, &f->net[f->net_count]);
+    if (r != ST_OK) {
+        forward_stop(f, 0);
+        return r;
+    }
+    *out = f;
+    return ST_OK;
+}
+
+void forward_stop(struct forward *f, int64_t drain_ms)
+{
+    if (f == NULL)
+        return;
+    pthread_mutex_lock(&f->lock);
+    struct destination **dests = f->dests;
+    unsigned count = f->dest_count;
+    f->dests = NULL;
+    f->dest_count = 0;
+    pthread_mutex_unlock(&f->lock);
+    for (unsigned i = 0; i < count; i++)
+        if (dests[i]->type != DESTINATION_HTTP)
+            thread_end(dests[i]->thread, drain_ms);
+    for (unsigned i = 0; i < f->net_count; i++)
+        thread_end(f->net[i], drain_ms);
+    free(dests);
+    free(f->watch);
+    pthread_mutex_destroy(&f->config);
+    pthread_mutex_destroy(&f->lock);
+    pthread_cond_destroy(&f->call_end);
+    free(f);
+}

@@ -1,0 +1,344 @@
+/* front_rights.c - the endpoints by which people say no, and take it back. */
+#include "lethe/gateway/front.h"
+#include "lethe/gateway/http/signals.h"
+#include "lethe/gateway/tokens.h"
+#include "lethe/policy/base/buf.h"
+#include "lethe/policy/base/clock.h"
+#include "lethe/policy/dialect.h"
+#include "lethe/policy/json_reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ANSWER_MAX 2048u
+#define COOKIE_OUT                                                             \
+    "lethe_optout=1; Path=/; Max-Age=33696000; SameSite=Lax; HttpOnly"
+#define COOKIE_IN "lethe_optout=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly"
+
+/* How far an opt-out by these identifiers reaches: bits, in this order. */
+static const struct {
+    const char *key;
+    const char *reach;
+} kinds[] = {
+    {"session_id", "this visit"},
+    {"device_id", "this browser"},
+    {"user_id", "this account"},
+};
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+static bool is_form(const struct visit *v)
+{
+    struct slice type = http_header(&v->x->request, SLICE("content-type"));
+
+    return slice_eq_fold(slice_trim(slice_head(type, slice_find(type, ';'))),
+                         SLICE("application/x-www-form-urlencoded"));
+}
+
+/* ---- reading a request -------------------------------------------------- */
+
+static enum status add_id(const struct visit *v, struct rights_job *job,
+                          const struct json_node *value)
+{
+    struct slice canonical;
+
+    if (value->type != JSON_STRING && value->type != JSON_NUMBER)
+        return ST_TYPE;
+    if (value->text.len == 0)
+        return ST_TYPE;
+    if (job->id_count == RIGHTS_IDS_MAX ||
+        value->text.len > RIGHTS_ID_BYTES_MAX)
+        return ST_LIMIT;
+    enum status st = dialect_canonical(value->text, v->x->arena, &canonical);
+    if (st != ST_OK)
+        return st;
+    memcpy(job->ids[job->id_count], canonical.at, canonical.len);
+    job->id_lens[job->id_count++] = canonical.len;
+    return ST_OK;
+}
+
+/* session_id, device_id, user_id of `object`; *reach gets their bits. */
+static enum status add_known(const struct visit *v, struct rights_job *job,
+                             const struct json_node *object, unsigned *reach)
+{
+    enum status st = ST_OK;
+
+    for (unsigned i = 0; st == ST_OK && i < KIND_COUNT; i++) {
+        const struct json_node *value =
+            json_member(object, slice_of(kinds[i].key));
+        if (value == NULL)
+            continue;
+        *reach |= 1u << i;
+        st = add_id(v, job, value);
+    }
+    return st;
+}
+
+static enum status read_ids(const struct visit *v, const struct json_node *root,
+                            struct rights_job *job, unsigned *reach)
+{
+    const struct json_node *ids = json_member(root, SLICE("ids"));
+
+    if (root->type != JSON_OBJECT)
+        return ST_TYPE;
+    enum status st = add_known(v, job, root, reach);
+    if (st != ST_OK || ids == NULL)
+        return st;
+    if (ids->type != JSON_OBJECT)
+        return ST_TYPE;
+    return add_known(v, job, ids, reach);
+}
+
+/* "r1.r2" into the job: what POST /v1/optout answered for several ids. */
+static enum status read_receipts(const struct json_node *value,
+                                 struct rights_job *job)
+{
+    if (value->type != JSON_STRING)
+        return ST_TYPE;
+    struct slice rest = value->text;
+    while (rest.len > 0) {
+        size_t dot = slice_find(rest, '.');
+        struct slice one = slice_head(rest, dot);
+        if (job->receipt_count == RIGHTS_IDS_MAX ||
+            one.len >= OPTOUT_RECEIPT_MAX)
+            return ST_LIMIT;
+        memcpy(job->receipts[job->receipt_count], one.at, one.len);
+        job->receipts[job->receipt_count++][one.len] = '\0';
+        rest = slice_skip(rest, dot + 1);
+    }
+    return ST_OK;
+}
+
+static enum status read_body(const struct visit *v,
+                             const struct json_node **out)
+{
+    const struct http_request *r = &v->x->request;
+
+    return json_read(v->x->arena, r->body, r->body_len, out, NULL);
+}
+
+/* ---- admission ---------------------------------------------------------- */
+
+static bool admit(struct visit *v)
+{
+    const struct services *s = v->front->services;
+
+    if (!visit_find_site(v, SLICE_NONE))
+        return false;
+    if (s->optout_rate != NULL &&
+        !rate_take(s->optout_rate, slice_of(v->x->request.address),
+                   s->clock->mono_ms(s->clock->ctx))) {
+        visit_error(v, 429);
+        return false;
+    }
+    return true;
+}
+
+struct rights_wait {
+    struct slice origin;
+    unsigned reach;
+    int site;
+};
+
+static void hand_over(struct visit *v, struct rights_job *job, unsigned reach)
+{
+    const struct world *w = intake_world(v->front->intake);
+    struct rights_wait *wait = arena_alloc(v->x->arena, sizeof(*wait));
+
+    if (wait == NULL) {
+        rights_job_free(job);
+        visit_error(v, 503);
+        return;
+    }
+    wait->origin = v->origin_ok ? v->origin : SLICE_NONE;
+    wait->reach = reach;
+    wait->site = v->site;
+    v->x->user = wait;
+    (void)snprintf(job->site, sizeof(job->site), "%s",
+                   w->sites[v->site].conf->id);
+    if (job->who == NULL)
+        job->who = "api:public";
+    if (!v->front->ask_rights(v->front->ctx, job, v->x)) {
+        rights_job_free(job);
+        visit_error(v, 503);
+    }
+}
+
+/* ---- the three endpoints ------------------------------------------------ */
+
+static void flag_answer(struct visit *v, bool out)
+{
+    struct http_answer answer = {.status = 303};
+    bool secure = v->x->request.secure;
+
+    answer.headers[answer.header_count++] =
+        (struct beacon_header){SLICE("Location"), SLICE("/privacy")};
+    answer.headers[answer.header_count++] = (struct beacon_header){
+        SLICE("Set-Cookie"),
+        out ? (secure ? SLICE(COOKIE_OUT "; Secure") : SLICE(COOKIE_OUT))
+            : (secure ? SLICE(COOKIE_IN "; Secure") : SLICE(COOKIE_IN))};
+    visit_answer(v, &answer);
+}
+
+void front_optout(struct visit *v)
+{
+    const struct json_node *root;
+    unsigned reach = 0;
+
+    if (!admit(v))
+        return;
+    if (is_form(v)) {
+        flag_answer(v, true);
+        return;
+    }
+    struct rights_job *job = rights_job_new();
+    if (job == NULL) {
+        visit_error(v, 503);
+        return;
+    }
+    job->verb = RIGHTS_OPTOUT;
+    enum status st = read_body(v, &root);
+    if (st == ST_OK)
+        st = read_ids(v, root, job, &reach);
+    if (st != ST_OK || job->id_count == 0) {
+        rights_job_free(job);
+        visit_error(v, st == ST_NOMEM ? 503 : 400);
+        return;
+    }
+    hand_over(v, job, reach);
+}
+
+/* The Origin of a form post must be this very host: scheme://<Host>. */
+static bool is_same_origin(const struct visit *v)
+{
+    struct slice origin = v->origin;
+    struct slice prefix =
+        v->x->request.secure ? SLICE("https://") : SLICE("http://");
+
+    return slice_starts(origin, prefix) &&
+           slice_eq_fold(slice_skip(origin, prefix.len), v->x->request.host);
+}
+
+/* An app token lifts all entries of its user's identifiers. */
+static bool has_app_token(const struct visit *v, struct rights_job *job)
+{
+    const struct services *s = v->front->services;
+    struct slice bearer = http_header(&v->x->request, SLICE("authorization"));
+    const char *site = intake_world(v->front->intake)->sites[v->site].conf->id;
+    struct token_facts facts;
+
+    if (!slice_starts(bearer, SLICE("Bearer ")))
+        return false;
+    if (tokens_check(s->tokens, slice_skip(bearer, SLICE("Bearer ").len),
+                     s->clock->wall_ms(s->clock->ctx), &facts) != ST_OK ||
+        (facts.role & ROLE_APP) == 0 || !token_covers(&facts, site))
+        return false;
+    (void)snprintf(job->who_text, sizeof(job->who_text), "api:%s", facts.id);
+    job->who = job->who_text;
+    return true;
+}
+
+static enum status read_optin(const struct visit *v, struct rights_job *job)
+{
+    const struct json_node *root, *receipt;
+    unsigned reach = 0;
+    enum status st = read_body(v, &root);
+
+    if (st != ST_OK)
+        return st;
+    receipt = json_member(root, SLICE("receipt"));
+    if (receipt != NULL) {
+        job->verb = RIGHTS_OPTIN;
+        return read_receipts(receipt, job);
+    }
+    job->verb = RIGHTS_OPTIN_ALL;
+    st = read_ids(v, root, job, &reach);
+    if (st == ST_OK && job->id_count == 0)
+        st = ST_TYPE;
+    return st == ST_OK && !has_app_token(v, job) ? ST_DENIED : st;
+}
+
+void front_optin(struct visit *v)
+{
+    if (!admit(v))
+        return;
+    if (is_form(v)) {
+        if (is_same_origin(v))
+            flag_answer(v, false);
+        else
+            visit_error(v, 403);
+        return;
+    }
+    struct rights_job *job = rights_job_new();
+    enum status st = job == NULL ? ST_NOMEM : read_optin(v, job);
+    if (st != ST_OK) {
+        rights_job_free(job);
+        visit_error(v, st == ST_DENIED ? 403 : st == ST_NOMEM ? 503 : 400);
+        return;
+    }
+    hand_over(v, job, 0);
+}
+
+void front_flag(struct visit *v)
+{
+    struct http_signals signals;
+    signals_read(v->x->request.headers, v->x->request.header_count, &signals);
+    bool out = signals.optout_cookie;
+    struct http_answer answer = {
+        .status = 200,
+        .content_type = SLICE("application/json"),
+        .body = out ? SLICE("{\"opted_out\":true}")
+                    : SLICE("{\"opted_out\":false}"),
+    };
+
+    if (visit_find_site(v, SLICE_NONE))
+        visit_answer(v, &answer);
+}
+
+/* ---- answers ------------------------------------------------------------ */
+
+static void optout_body(const struct rights_job *job, unsigned reach,
+                        struct buf *out)
+{
+    bool first = true;
+
+    buf_put(out, SLICE("{\"status\":\"ok\",\"reach\":["));
+    for (unsigned i = 0; i < KIND_COUNT; i++) {
+        if ((reach >> i & 1u) == 0)
+            continue;
+        buf_printf(out, "%s\"%s\"", first ? "" : ",", kinds[i].reach);
+        first = false;
+    }
+    buf_put(out, SLICE("],\"receipt\":\""));
+    for (unsigned i = 0; i < job->receipt_count; i++)
+        buf_printf(out, "%s%s", i == 0 ? "" : ".", job->receipts[i]);
+    buf_put(out, SLICE("\"}"));
+}
+
+void front_rights_done(struct front *f, struct http_exchange *x,
+                       struct rights_job *job)
+{
+    const struct rights_wait *wait = x->user;
+    struct http_answer answer = {.status = 200};
+    struct visit v = {.front = f,
+                      .x = x,
+                      .origin = wait->origin,
+                      .origin_ok = wait->origin.len > 0,
+                      .site = wait->site};
+    struct buf body;
+
+    buf_init(&body, ANSWER_MAX);
+    if (job->status != ST_OK)
+        http_error_answer(503, &answer);
+    else {
+        if (job->verb == RIGHTS_OPTOUT)
+            optout_body(job, wait->reach, &body);
+        else
+            buf_put(&body, SLICE("{\"status\":\"ok\"}"));
+        answer.content_type = SLICE("application/json");
+        answer.body = buf_slice(&body);
+    }
+    visit_answer(&v, &answer);
+    buf_wipe(&body);
+    buf_free(&body);
+    rights_job_free(job);
+}

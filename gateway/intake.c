@@ -1,0 +1,449 @@
+/* intake.c - the way of an event: read this first.
+ *
+ *   dialect_decode    beacon          -> hits        (raw, in the arena)
+ *   ask_optouts       hit             -> on the list?
+ *   consent_decide    signals, list   -> per purpose allow or deny
+ *   decide            hit, consent    -> verdict     per destination
+ *   minimise          hit, verdict    -> clean hit   per destination
+ *   pass_put, _row    clean hit, row  -> the pass    committed as a group
+ *
+ * Whatever fails ends in "not forwarded, counted, audited" (law 3). */
+#include "lethe/gateway/intake.h"
+
+#include "lethe/gateway/id_cache.h"
+#include "lethe/gateway/metrics.h"
+#include "lethe/gateway/random.h"
+#include "lethe/gateway/rights/optout.h"
+#include "lethe/policy/base/clock.h"
+#include "lethe/policy/consent.h"
+#include "lethe/policy/decide.h"
+#include "lethe/policy/hit.h"
+#include "lethe/policy/minimise.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct intake {
+    const struct services *services;
+    struct pass *pass;
+    struct id_cache *ids;
+    struct sealer sealer;
+    struct random_source random;
+    struct world *world;
+    struct buf body; /* one encoded clean hit */
+    uint64_t seen;   /* newest opt-out before the pass's first lookup */
+};
+
+/* One hit on its way. */
+struct taking {
+    struct intake *in;
+    const struct world_site *site;
+    const struct beacon *beacon;
+    struct arena *arena;
+    uint64_t ev;
+    bool gpc; /* forwarded under GPC: R62 */
+    unsigned tag_count;
+    uint8_t tags[HIT_IDENTIFIERS_MAX][TAG_BYTES]; /* opt-out tags */
+    struct hit *hit;
+    struct hit_view view;
+    struct verdict verdict;
+    uint32_t classes;
+};
+
+struct intake *intake_new(const struct services *services)
+{
+    struct intake *in = calloc(1, sizeof(*in));
+
+    if (in == NULL)
+        return NULL;
+    in->services = services;
+    sealer_init(&in->sealer);
+    random_init(&in->random);
+    buf_init(&in->body, FRAGMENT_BODY_MAX);
+    in->pass = pass_new(&in->sealer);
+    in->ids = id_cache_new(services->optout_key);
+    if (in->pass == NULL || in->ids == NULL) {
+        intake_free(in);
+        return NULL;
+    }
+    return in;
+}
+
+void intake_free(struct intake *in)
+{
+    if (in == NULL)
+        return;
+    pass_free(in->pass);
+    id_cache_free(in->ids);
+    buf_wipe(&in->body);
+    buf_free(&in->body);
+    random_wipe(&in->random);
+    world_unref(in->world);
+    wipe(&in->sealer, sizeof(in->sealer));
+    free(in);
+}
+
+enum status intake_set_world(struct intake *in, struct world *w)
+{
+    enum status st = pass_set_world(in->pass, w);
+
+    if (st != ST_OK)
+        return st;
+    id_cache_clear(in->ids);
+    world_unref(in->world);
+    in->world = world_ref(w);
+    return ST_OK;
+}
+
+const struct world *intake_world(const struct intake *in)
+{
+    return in->world;
+}
+
+/* ---- identifiers ------------------------------------------------------- */
+
+/* The value at a dotted path of objects, or NULL. */
+static const struct json_node *at_path(const struct json_node *object,
+                                       struct slice path)
+{
+    while (object != NULL && path.len > 0) {
+        size_t dot = slice_find(path, '.');
+        object = json_member(object, slice_head(path, dot));
+        path = slice_skip(path, dot + 1);
+    }
+    return object;
+}
+
+/* What the policy lists in optout_identifiers also names a person: looked up
+ * on the opt-out list, never sent. */
+static enum status add_listed_identifiers(struct taking *t)
+{
+    const struct policy *p = t->site->policy;
+    struct hit *h = t->hit;
+
+    for (unsigned i = 0; i < p->optout_identifier_count; i++) {
+        const struct json_node *v =
+            at_path(h->fields, p->optout_identifiers[i]);
+        if (v == NULL || v->text.len == 0 ||
+            (v->type != JSON_STRING && v->type != JSON_NUMBER))
+            continue;
+        if (h->identifier_count == HIT_IDENTIFIERS_MAX)
+            return ST_LIMIT;
+        struct identifier *id = &h->identifiers[h->identifier_count];
+        id->kind = ID_OTHER;
+        id->exact = v->text;
+        enum status st = dialect_canonical(v->text, t->arena, &id->canonical);
+        if (st != ST_OK)
+            return st;
+        h->identifier_count++;
+    }
+    return ST_OK;
+}
+
+/* Law 4: a hit is denied if any identifier in it is on the list. */
+static enum optout_state ask_optouts(struct taking *t)
+{
+    const struct optouts *list = t->in->services->optouts;
+    const struct hit *h = t->hit;
+    int64_t when = h->has_time ? h->time_ms : 0;
+    enum optout_state worst = OPTOUT_NONE;
+
+    if (optout_health_of(list) != OPTOUT_SOUND)
+        return OPTOUT_CANNOT_TELL;
+    if (t->beacon->optout_cookie)
+        worst = OPTOUT_BY_COOKIE;
+    for (unsigned i = 0; i < h->identifier_count; i++) {
+        const struct identifier *id = &h->identifiers[i];
+        struct id_entry *e = id_cache_find(t->in->ids, t->site, id->kind,
+                                           id->exact, id->canonical);
+        memcpy(t->tags[i], id_entry_tag(e), TAG_BYTES);
+        switch (optout_lookup(list, t->tags[i], when)) {
+        case OPTOUT_ANSWER_OUT:
+            worst = OPTOUT_LISTED;
+            break;
+        case OPTOUT_ANSWER_THEN:
+            if (worst == OPTOUT_NONE)
+                worst = OPTOUT_THEN;
+            break;
+        case OPTOUT_ANSWER_NO:
+        default:
+            break;
+        }
+    }
+    t->tag_count = h->identifier_count;
+    return worst;
+}
+
+static uint64_t subject_mark(const struct taking *t)
+{
+    const struct identifier *strongest = NULL;
+
+    if (!t->in->world->subject_on)
+        return 0;
+    for (unsigned i = 0; i < t->hit->identifier_count; i++) {
+        const struct identifier *id = &t->hit->identifiers[i];
+        if (id->kind <= ID_SESSION &&
+            (strongest == NULL || id->kind < strongest->kind))
+            strongest = id;
+    }
+    return strongest == NULL
+               ? 0
+               : subject_mark_make(t->in->world->day_key, t->site->id,
+                                   strongest->canonical);
+}
+
+/* ---- clearing ---------------------------------------------------------- */
+
+static size_t cached_pseudonym(void *ctx, unsigned destination,
+                               unsigned purpose, enum id_kind kind,
+                               struct slice identifier,
+                               char out[PSEUDONYM_TEXT_MAX])
+{
+    struct taking *t = ctx;
+    const struct hit *h = t->hit;
+    struct slice canonical = identifier;
+
+    for (unsigned i = 0; i < h->identifier_count; i++)
+        if (h->identifiers[i].kind == kind &&
+            h->identifiers[i].exact.at == identifier.at)
+            canonical = h->identifiers[i].canonical;
+    struct id_entry *e =
+        id_cache_find(t->in->ids, t->site, kind, identifier, canonical);
+    return id_entry_pseudonym(e, t->site, t->site->to[destination], purpose,
+                              kind, identifier, out);
+}
+
+static void fill_keys(struct taking *t, struct minimise_keys *keys)
+{
+    memset(keys, 0, sizeof(*keys));
+    keys->site = t->site->id;
+    for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++)
+        if (t->site->to[d] != NULL)
+            keys->epoch_keys[d] = t->site->to[d]->epoch_key;
+    keys->pseudonym = cached_pseudonym;
+    keys->ctx = t;
+    random_take(&t->in->random, keys->fresh_id, sizeof(keys->fresh_id));
+}
+
+/* Files are named by purpose: the fragment's group says which. */
+static struct slice grouping_key(const struct taking *t,
+                                 const struct clean_hit *clean)
+{
+    const struct world_destination *to = t->site->to[clean->destination];
+
+    if (to->conf->type == DESTINATION_JSONL)
+        return t->site->policy->purposes[clean->purpose].name;
+    return SLICE_NONE;
+}
+
+static enum status put_fragment(struct taking *t, const struct clean_hit *clean)
+{
+    const struct world_destination *to = t->site->to[clean->destination];
+    struct fragment f = {
+        .ev = t->ev,
+        .expires_ms = clean->expires_ms,
+        .optout_seen = t->in->seen,
+        .rule = clean->rule,
+        .source = t->hit->source,
+        .gpc = t->gpc,
+        .tag_count = t->tag_count,
+        .group = grouping_key(t, clean),
+    };
+
+    memcpy(f.decides, clean->decides, sizeof(f.decides));
+    for (unsigned i = 0; i < t->tag_count; i++) {
+        const struct identifier *id = &t->hit->identifiers[i];
+        struct id_entry *e = id_cache_find(t->in->ids, t->site, id->kind,
+                                           id->exact, id->canonical);
+        id_entry_sweep(e, to, f.tags[i]);
+    }
+    buf_reset(&t->in->body);
+    clean_hit_encode_plain(clean, t->site->policy, &t->in->body);
+    if (t->in->body.failed)
+        return ST_LIMIT;
+    f.body = buf_slice(&t->in->body);
+    return pass_put(t->in->pass, t->site, clean->destination, clean, &f);
+}
+
+/* Minimise for one destination. What cannot be minimised is not forwarded;
+ * what does not fit the pass refuses the request as a whole. */
+static enum status clear_for(struct taking *t, unsigned d,
+                             const struct minimise_keys *keys)
+{
+    struct clean_hit clean;
+    enum status st = minimise(t->site->policy, t->hit, &t->view, &t->verdict, d,
+                              keys, t->beacon->received_ms, t->arena, &clean);
+
+    if (st == ST_OK) {
+        t->classes |= clean.classes;
+        st = put_fragment(t, &clean);
+    }
+    return st;
+}
+
+static enum status clear_all(struct taking *t)
+{
+    struct minimise_keys keys;
+    enum status st = ST_OK;
+
+    if (t->verdict.cleared == 0)
+        return ST_OK;
+    hit_view_make(t->verdict.event, t->hit, &t->view);
+    t->classes |= t->view.classes;
+    metrics_unknown_fields(t->site->index, t->view.unknown_fields);
+    fill_keys(t, &keys);
+    for (unsigned d = 0; st == ST_OK && d < POLICY_DESTINATIONS_MAX; d++)
+        if ((t->verdict.cleared >> d & 1u) != 0)
+            st = clear_for(t, d, &keys);
+    wipe(&keys, sizeof(keys));
+    return st;
+}
+
+/* ---- rows -------------------------------------------------------------- */
+
+/* Rows of the denied destinations, one for each (rule, reason); the first of
+ * them carries the event itself if nothing was cleared. */
+static enum status denied_rows(struct taking *t, struct audit_row *row)
+{
+    uint16_t left = (uint16_t)(t->site->present & ~t->verdict.cleared);
+    enum status st = ST_OK;
+
+    while (left != 0 && st == ST_OK) {
+        unsigned first = (unsigned)__builtin_ctz(left);
+        const struct destination_verdict *v = &t->verdict.to[first];
+        uint16_t alike = 0;
+        for (unsigned d = first; d < POLICY_DESTINATIONS_MAX; d++)
+            if ((left >> d & 1u) != 0 && t->verdict.to[d].rule == v->rule &&
+                t->verdict.to[d].reason == v->reason)
+                alike = (uint16_t)(alike | 1u << d);
+        row->act = ACT_DROPPED;
+        row->reason = v->reason;
+        row->rule = v->rule;
+        row->destinations = alike;
+        row->classes = 0;
+        st = pass_row(t->in->pass, t->site, row);
+        left = (uint16_t)(left & ~alike);
+    }
+    return st;
+}
+
+static enum status put_rows(struct taking *t)
+{
+    struct audit_row row = {
+        .source = t->hit->source, .ev = t->ev, .sub = subject_mark(t)};
+    enum status st = ST_OK;
+
+    if (t->verdict.cleared != 0) {
+        unsigned first = (unsigned)__builtin_ctz(t->verdict.cleared);
+        row.act = t->classes == 0 ? ACT_CLEARED : ACT_MINIMISED;
+        row.reason = REASON_NONE;
+        row.rule = t->verdict.to[first].rule;
+        row.destinations = t->verdict.cleared;
+        row.classes = t->classes;
+        st = pass_row(t->in->pass, t->site, &row);
+    } else if (t->site->present == 0) {
+        row.act = ACT_DROPPED;
+        row.reason = REASON_NO_DESTINATION;
+        st = pass_row(t->in->pass, t->site, &row);
+    }
+    return st == ST_OK ? denied_rows(t, &row) : st;
+}
+
+static void count_verdict(const struct taking *t)
+{
+    unsigned site = t->site->index;
+
+    if (t->verdict.event == NULL)
+        metrics_event(site, METRICS_DESTINATIONS_MAX, OUTCOME_DROPPED,
+                      REASON_UNKNOWN_EVENT, 1);
+    for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++) {
+        if ((t->site->present >> d & 1u) == 0)
+            continue;
+        if ((t->verdict.cleared >> d & 1u) != 0)
+            metrics_event(site, d, OUTCOME_CLEARED, REASON_NONE, 1);
+        else
+            metrics_event(site, d, OUTCOME_DROPPED, t->verdict.to[d].reason, 1);
+    }
+}
+
+/* ---- the six steps ----------------------------------------------------- */
+
+static void deny_all(struct taking *t, enum audit_reason reason)
+{
+    memset(&t->verdict, 0, sizeof(t->verdict));
+    for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++)
+        t->verdict.to[d].reason = (uint8_t)reason;
+}
+
+static enum status take_hit(void *ctx, struct hit *h)
+{
+    struct taking *t = ctx;
+    const struct policy *p = t->site->policy;
+    struct consent consent;
+
+    t->hit = h;
+    t->classes = 0;
+    t->tag_count = 0;
+    t->ev++;
+    t->gpc = h->signals.gpc;
+    enum status st = add_listed_identifiers(t);
+    if (st == ST_LIMIT) {
+        deny_all(t, REASON_TOO_MANY_IDENTIFIERS);
+        st = ST_OK;
+    } else if (st == ST_OK) {
+        consent_decide(p, &h->signals, ask_optouts(t), &consent);
+        decide(p, h, &consent, t->site->present, t->beacon->received_ms,
+               &t->verdict);
+        st = clear_all(t);
+    }
+    if (st == ST_OK)
+        st = put_rows(t);
+    if (st == ST_OK)
+        count_verdict(t);
+    wipe(t->tags, sizeof(t->tags));
+    return st;
+}
+
+enum status intake_collect(struct intake *in, const struct world_site *s,
+                           const struct dialect *d, struct beacon *b,
+                           struct arena *a, struct reply *out_reply)
+{
+    struct taking t = {.in = in, .site = s, .beacon = b, .arena = a};
+    struct pass_point before;
+    struct decoded decoded = {0};
+
+    if (intake_is_empty(in))
+        in->seen = optout_newest(in->services->optouts, NULL);
+    t.ev = random_u64(&in->random) >> 1; /* room to count up */
+    pass_mark(in->pass, s->index, &before);
+    enum status st = dialect_decode(d, b, a, take_hit, &t, &decoded);
+    if (st == ST_OK)
+        dialect_reply(d, b, &decoded, a, out_reply);
+    else
+        pass_undo(in->pass, s->index, &before);
+    return st;
+}
+
+void intake_refused(struct intake *in, unsigned site, int status)
+{
+    pass_refused(in->pass, site, status);
+}
+
+bool intake_has_room(const struct intake *in)
+{
+    return !pass_is_large(in->pass);
+}
+
+bool intake_is_empty(const struct intake *in)
+{
+    return pass_is_empty(in->pass);
+}
+
+enum status intake_seal(struct intake *in, bool refusals_too,
+                        struct group **out)
+{
+    return pass_seal(in->pass,
+                     in->services->clock->wall_ms(in->services->clock->ctx),
+                     in->seen, refusals_too, out);
+}

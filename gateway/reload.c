@@ -1,0 +1,385 @@
+/* reload.c - policies and config into a new world, all or nothing. */
+#include "lethe/audit_codes.h"
+#include "lethe/gateway/file.h"
+#include "lethe/gateway/gateway.h"
+#include "lethe/policy/base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_D_MAX 6144u
+
+enum status gateway_record(struct gateway *g, enum audit_record_act act,
+                           const char *who, const char *why, bool wait,
+                           uint64_t *out_index, const char *format, ...)
+{
+    char d[RECORD_D_MAX];
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(d, sizeof(d), format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof(d))
+        return ST_LIMIT;
+    const struct audit_entry e = {
+        .act = act,
+        .who = who,
+        .why = why,
+        .out = act == RECORD_POLICY_REJECT ? AUDIT_FAILED : AUDIT_OK,
+        .d = {d, (size_t)n},
+    };
+    enum status st = audit_append(g->audit, &e, wait, out_index);
+    if (st != ST_OK)
+        log_error(LOG_AUDIT, "a record could not be written",
+                  LOG_NAME("act", audit_record_act_name(act)),
+                  LOG_NAME("why", status_name(st)));
+    return st;
+}
+
+/* ---- policies ---------------------------------------------------------- */
+
+void reload_free_policies(struct policy **list, unsigned count)
+{
+    for (unsigned i = 0; list != NULL && i < count; i++)
+        policy_unref(list[i]);
+    free(list);
+}
+
+static void report_problems(const struct policy_problems *problems,
+                            struct buf *report)
+{
+    for (unsigned i = 0; i < problems->count; i++) {
+        const struct policy_problem *p = &problems->list[i];
+        buf_printf(report, "%s:%u:%u: %s%s\n", p->file, p->place.line,
+                   p->place.column, p->warning ? "warning: " : "", p->text);
+    }
+}
+
+static enum status load_policy(const char *path, struct policy **out,
+                               struct buf *report)
+{
+    struct policy_problems *problems = calloc(1, sizeof(*problems));
+    struct buf text;
+
+    if (problems == NULL)
+        return ST_NOMEM;
+    enum status st = file_read(path, JSON_FILE_MAX, &text);
+    if (st != ST_OK)
+        buf_printf(report, "%s: cannot be read: %s\n", path,
+                   st == ST_IO ? strerror(errno) : status_name(st));
+    else {
+        st = policy_load(buf_slice(&text), path, policy_shipped, NULL, out,
+                         problems);
+        report_problems(problems, report);
+        if (st != ST_OK && problems->errors == 0)
+            buf_printf(report, "%s: cannot be loaded: %s\n", path,
+                       status_name(st));
+    }
+    buf_free(&text);
+    free(problems);
+    return st;
+}
+
+/* Each destination of the config must be in the policy; the policy may name
+ * more. */
+static bool fits(const struct conf_site *s, const struct policy *p,
+                 struct buf *report)
+{
+    bool ok = true;
+
+    for (unsigned i = 0; i < s->destination_count; i++) {
+        if (policy_find_destination(p, slice_of(s->destinations[i].name)) >= 0)
+            continue;
+        buf_printf(report,
+                   "site %s: the policy %s does not name the destination "
+                   "%s; add it to \"destinations\" there or take it out here\n",
+                   s->name, s->policy, s->destinations[i].name);
+        ok = false;
+    }
+    return ok;
+}
+
+enum status reload_policies(const struct conf *c, struct policy ***out,
+                            struct buf *report)
+{
+    struct policy **list = calloc(c->site_count, sizeof(struct policy *));
+    bool ok = true;
+
+    if (list == NULL)
+        return ST_NOMEM;
+    for (unsigned i = 0; i < c->site_count; i++) {
+        if (load_policy(c->sites[i].policy, &list[i], report) != ST_OK)
+            ok = false;
+        else
+            ok = fits(&c->sites[i], list[i], report) && ok;
+    }
+    if (!ok) {
+        reload_free_policies(list, c->site_count);
+        return ST_TYPE;
+    }
+    *out = list;
+    return ST_OK;
+}
+
+/* ---- records ----------------------------------------------------------- */
+
+static void duration_text(struct duration d, char out[32])
+{
+    if (d.months > 0 && d.ms == 0)
+        (void)snprintf(out, 32, "P%dM", d.months);
+    else
+        (void)snprintf(out, 32, "PT%lldS",
+                       (long long)(duration_rough_ms(d) / 1000));
+}
+
+static const struct world_site *site_before(const struct world *w,
+                                            const struct conf_site *s)
+{
+    for (unsigned i = 0; w != NULL && i < w->site_count; i++)
+        if (strcmp(w->sites[i].conf->id, s->id) == 0)
+            return &w->sites[i];
+    return NULL;
+}
+
+static enum status record_policy(struct gateway *g, const struct conf_site *s,
+                                 const struct policy *p,
+                                 const struct world_site *before,
+                                 uint64_t *out_index)
+{
+    char rows[32], records[32], old[68], codes[65];
+    struct buf names;
+
+    buf_init(&names, 4096);
+    for (unsigned d = 0; d < p->destination_count; d++)
+        buf_printf(&names, "%s\"%.*s\"", d == 0 ? "" : ",",
+                   SLICE_ARG(p->destinations[d].name));
+    duration_text(p->keep_rows, rows);
+    duration_text(p->keep_records, records);
+    if (before != NULL)
+        (void)snprintf(old, sizeof(old), "\"%s\"", before->policy->hash_text);
+    else
+        (void)snprintf(old, sizeof(old), "null");
+    audit_codes_hash(codes);
+    buf_put_char(&names, '\0');
+    enum status st = names.failed ? ST_LIMIT : ST_OK;
+    if (st == ST_OK)
+        st = gateway_record(
+            g, RECORD_POLICY_LOAD, NULL, before == NULL ? "boot" : "chg:reload",
+            true, out_index,
+            "{\"site\":\"%s\",\"pol\":\"%s\",\"old\":%s,\"dst\":[%s],"
+            "\"keep\":{\"rows\":\"%s\",\"records\":\"%s\"},\"codes\":\"%s\"}",
+            s->name, p->hash_text, old, names.data, rows, records, codes);
+    buf_free(&names);
+    return st;
+}
+
+enum status reload_record_policies(struct gateway *g, const struct conf *c,
+                                   struct policy *const *policies,
+                                   const struct world *before,
+                                   uint64_t *indexes)
+{
+    for (unsigned i = 0; i < c->site_count; i++) {
+        const struct world_site *old = site_before(before, &c->sites[i]);
+        enum status st =
+            record_policy(g, &c->sites[i], policies[i], old, &indexes[i]);
+        if (st != ST_OK)
+            return st;
+    }
+    return ST_OK;
+}
+
+/* ---- reload ------------------------------------------------------------ */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What only a restart can change. */
+static bool needs_restart(const struct conf *a, const struct conf *b,
+                          struct buf *report)
+{
+    const char *key = NULL;
+
+    if (a->listen_count != b->listen_count)
+        key = "listen";
+    for (unsigned i = 0; key == NULL && i < a->listen_count; i++)
+        if (!same_text(a->listen[i].text, b->listen[i].text) ||
+            (a->listen[i].tls.certificate == NULL) !=
+                (b->listen[i].tls.certificate == NULL))
+            key = "listen";
+    if (!same_text(a->admin.text, b->admin.text))
+        key = "admin";
+    if (!same_text(a->state_dir, b->state_dir))
+        key = "state_dir";
+    if (!same_text(a->master_key_file, b->master_key_file))
+        key = "master_key";
+    if (!same_text(a->optout_key_file, b->optout_key_file))
+        key = "optout_key";
+    if (!same_text(a->optout_journal, b->optout_journal))
+        key = "optout_journal";
+    if (a->epoch_store != b->epoch_store)
+        key = "epoch_store";
+    if (!same_text(a->audit_origin, b->audit_origin) ||
+        a->audit_rows != b->audit_rows)
+        key = "audit";
+    if (a->workers != b->workers || a->forwarders != b->forwarders)
+        key = "workers or forwarders";
+    if (key != NULL)
+        buf_printf(report, "%s changed: that needs a restart\n", key);
+    return key != NULL;
+}
+
+/* The same version with another content is a mistake or worse. */
+static bool versions_hold(const struct world *w, const struct conf *c,
+                          struct policy *const *policies, struct buf *report)
+{
+    bool ok = true;
+
+    for (unsigned i = 0; i < c->site_count; i++) {
+        const struct world_site *old = site_before(w, &c->sites[i]);
+        if (old == NULL ||
+            !slice_eq(old->policy->version, policies[i]->version) ||
+            memcmp(old->policy->hash, policies[i]->hash, 32) == 0)
+            continue;
+        buf_printf(report,
+                   "%s: the content changed but \"version\" did not; give it "
+                   "a new version\n",
+                   c->sites[i].policy);
+        ok = false;
+    }
+    return ok;
+}
+
+struct next {
+    struct conf *conf;
+    unsigned *conf_refs;
+    struct policy **policies;
+    uint64_t *indexes;
+};
+
+static void next_free(struct next *n)
+{
+    if (n->conf != NULL)
+        reload_free_policies(n->policies, n->conf->site_count);
+    free(n->indexes);
+    if (n->conf_refs != NULL &&
+        __atomic_sub_fetch(n->conf_refs, 1, __ATOMIC_ACQ_REL) == 0) {
+        conf_free(n->conf);
+        free(n->conf_refs);
+    } else if (n->conf_refs == NULL)
+        conf_free(n->conf);
+}
+
+static enum status prepare(struct gateway *g, struct next *n,
+                           struct buf *report)
+{
+    struct conf_complaint complaint;
+    enum status st = conf_load(g->conf_path, &n->conf, &complaint);
+
+    if (st != ST_OK) {
+        buf_printf(report, "%s\n", complaint.text);
+        return st;
+    }
+    n->conf_refs = calloc(1, sizeof(*n->conf_refs));
+    n->indexes = calloc(n->conf->site_count, sizeof(*n->indexes));
+    if (n->conf_refs == NULL || n->indexes == NULL)
+        return ST_NOMEM;
+    *n->conf_refs = 1;
+    if (needs_restart(g->world->conf, n->conf, report))
+        return ST_TYPE;
+    st = reload_policies(n->conf, &n->policies, report);
+    if (st == ST_OK && !versions_hold(g->world, n->conf, n->policies, report))
+        st = ST_TYPE;
+    const char *id;
+    for (unsigned i = 0; st == ST_OK && (id = state_site(g->state, i)) != NULL;
+         i++)
+        if (conf_find_site(n->conf, id) == NULL) {
+            buf_printf(report,
+                       "the site with id %s is gone from the config; `lethe "
+                       "site retire` it first\n",
+                       id);
+            st = ST_TYPE;
+        }
+    return st;
+}
+
+/* Under the barrier: records first (loosening waits for them), then keys,
+ * then the switch. */
+static enum status carry_out(struct gateway *g, struct next *n)
+{
+    struct world *next = NULL;
+    struct world_news news;
+    const struct world_parts parts = {
+        .conf = n->conf,
+        .conf_refs = n->conf_refs,
+        .policies = n->policies,
+        .policy_indexes = n->indexes,
+        .master = g->master,
+        .epochs = g->epochs,
+        .spool_keys = g->spool_keys,
+        .now_ms = gateway_now(g),
+    };
+
+    supervisor_pause(g);
+    enum status st = ST_OK;
+    for (unsigned i = 0; st == ST_OK && i < n->conf->site_count; i++)
+        st = state_enter_site(g->state, slice_of(n->conf->sites[i].id));
+    if (st == ST_OK)
+        st = reload_record_policies(g, n->conf, n->policies, g->world,
+                                    n->indexes);
+    if (st == ST_OK) {
+        pthread_mutex_lock(&g->epochs_lock);
+        st = world_new(&parts, &next, &news);
+        pthread_mutex_unlock(&g->epochs_lock);
+    }
+    if (st == ST_OK)
+        st = supervisor_switch(g, next);
+    if (st != ST_OK) {
+        world_unref(next);
+        supervisor_go_on(g);
+    }
+    return st;
+}
+
+static enum status reload_certificates(struct gateway *g, const struct conf *c,
+                                       struct buf *report)
+{
+    for (unsigned i = 0; i < g->worker_count; i++)
+        if (worker_reload_tls(g->workers[i], c) != ST_OK) {
+            buf_put(report, SLICE("a certificate or its key cannot be loaded; "
+                                  "the old one stays\n"));
+            return ST_CRYPTO;
+        }
+    return ST_OK;
+}
+
+enum status reload_all(struct gateway *g, const char *who, struct buf *report)
+{
+    struct next n = {0};
+    enum status st = prepare(g, &n, report);
+
+    if (st == ST_OK)
+        st = reload_certificates(g, n.conf, report);
+    if (st == ST_OK)
+        st = carry_out(g, &n);
+    g->reload_ok = st == ST_OK;
+    if (st == ST_OK) {
+        g->reloaded_ms = gateway_now(g);
+        buf_printf(report, "reloaded: %u sites\n", g->world->site_count);
+        (void)gateway_record(g, RECORD_CONFIG_LOAD, who, "chg:reload", false,
+                             NULL, "{\"sites\":%u}", g->world->site_count);
+        log_info(LOG_SERVE, "reloaded", LOG_NUM("sites", g->world->site_count));
+    } else {
+        buf_put(report, SLICE("the old config and policies stay in force\n"));
+        (void)gateway_record(g, RECORD_POLICY_REJECT, who, "chg:reload", false,
+                             NULL, "{}");
+        log_warn(LOG_SERVE, "reload refused; the old config stays",
+                 LOG_NAME("why", status_name(st)));
+    }
+    next_free(&n);
+    return st;
+}

@@ -1,0 +1,263 @@
+#include "lethe/gateway/rights/service.h"
+
+#include "lethe/policy/base/log.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rights {
+    struct rights_parts parts;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct rights_job *first, **last;
+    unsigned queued;
+    bool stopping;
+};
+
+struct rights_job *rights_job_new(void)
+{
+    return calloc(1, sizeof(struct rights_job));
+}
+
+void rights_job_free(struct rights_job *job)
+{
+    if (job == NULL)
+        return;
+    wipe(job, sizeof(*job));
+    free(job);
+}
+
+/* Base64 with padding, as audit-format.md writes commitments. */
+static void base64_32(const uint8_t in[32], char out[45])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
+                                 "stuvwxyz0123456789+/";
+    size_t o = 0;
+
+    for (size_t i = 0; i < 33; i += 3) {
+        unsigned v = (unsigned)in[i] << 16;
+        v |= i + 1 < 32 ? (unsigned)in[i + 1] << 8 : 0;
+        v |= i + 2 < 32 ? in[i + 2] : 0;
+        out[o++] = digits[v >> 18 & 63];
+        out[o++] = digits[v >> 12 & 63];
+        out[o++] = digits[v >> 6 & 63];
+        out[o++] = i + 2 < 32 ? digits[v & 63] : '=';
+    }
+    out[44] = '\0';
+}
+
+static enum status record(struct rights *r, const struct rights_job *job,
+                          enum audit_record_act act,
+                          const uint8_t commitment[32], uint64_t sent,
+                          bool wait)
+{
+    char sub[45], d[160];
+
+    base64_32(commitment, sub);
+    int n = snprintf(d, sizeof(d), "{\"sub\":\"%s\",\"sent\":%llu}", sub,
+                     (unsigned long long)sent);
+    assert(n > 0 && (size_t)n < sizeof(d));
+    const struct audit_entry e = {
+        .act = act,
+        .who = job->who,
+        .why = act == RECORD_OPTOUT_SET ? "art:21" : "art:7.3",
+        .out = AUDIT_OK,
+        .d = {d, (size_t)n},
+    };
+    return audit_append(r->parts.audit, &e, wait, NULL);
+}
+
+static struct slice id_of(const struct rights_job *job, unsigned i)
+{
+    return (struct slice){job->ids[i], job->id_lens[i]};
+}
+
+static void note_newest(struct rights *r)
+{
+    uint8_t hash[32];
+    uint64_t number = optout_newest(r->parts.optouts, hash);
+
+    if (r->parts.note != NULL)
+        r->parts.note(r->parts.ctx, number, hash);
+}
+
+/* In force, on disk, out of the queues; then recorded. */
+static void opt_out(struct rights *r, struct rights_job *job)
+{
+    struct optout_result results[RIGHTS_IDS_MAX];
+    uint64_t sent = 0;
+
+    for (unsigned i = 0; i < job->id_count; i++) {
+        memset(&results[i], 0, sizeof(results[i]));
+        enum status st = optout_set(
+            r->parts.optouts, slice_of(job->site), id_of(job, i),
+            r->parts.clock->wall_ms(r->parts.clock->ctx), &results[i]);
+        if (st != ST_OK)
+            job->status = st;
+        memcpy(job->receipts[i], results[i].receipt, sizeof(job->receipts[i]));
+        if (results[i].number > 0 &&
+            sweep_add(r->parts.sweep, r->parts.keys, results[i].number,
+                      results[i].tag) != ST_OK)
+            job->status = ST_NOMEM;
+    }
+    if (r->parts.unsaved != NULL)
+        r->parts.unsaved(r->parts.ctx, job->status != ST_OK);
+    if (forward_sweep(r->parts.forward, RIGHTS_SWEEP_MS, &sent) != ST_OK)
+        log_warn(LOG_OPTOUT, "a transfer was closed for an opt-out");
+    note_newest(r);
+    for (unsigned i = 0; i < job->id_count; i++)
+        if (results[i].number > 0 &&
+            record(r, job, RECORD_OPTOUT_SET, results[i].commitment, sent,
+                   false) != ST_OK)
+            log_error(LOG_AUDIT, "an opt-out could not be recorded");
+    wipe(results, sizeof(results));
+}
+
+/* Loosening waits for its record, so the record comes first, and only where
+ * an entry stands: unknown receipts leave no trace. */
+static enum status lift_one(struct rights *r, struct rights_job *job,
+                            struct slice receipt)
+{
+    static const uint8_t none[32] = {0};
+    uint8_t commitment[32];
+    bool known = false, standing = false, lifted = false, free_now = false;
+
+    if (optout_receipt_state(r->parts.optouts, receipt, &known, &standing) !=
+            ST_OK ||
+        !standing)
+        return ST_OK;
+    enum status st = record(r, job, RECORD_OPTOUT_CLEAR, none, 0, true);
+    if (st == ST_OK)
+        st = optout_lift(r->parts.optouts, receipt,
+                         r->parts.clock->wall_ms(r->parts.clock->ctx), &lifted,
+                         &free_now, commitment);
+    job->lifted += lifted;
+    return st;
+}
+
+static void opt_in(struct rights *r, struct rights_job *job)
+{
+    for (unsigned i = 0; job->status == ST_OK && i < job->receipt_count; i++)
+        job->status = lift_one(r, job, slice_of(job->receipts[i]));
+    note_newest(r);
+}
+
+static void opt_in_all(struct rights *r, struct rights_job *job)
+{
+    static const uint8_t none[32] = {0};
+
+    job->status = record(r, job, RECORD_OPTOUT_CLEAR, none, 0, true);
+    for (unsigned i = 0; job->status == ST_OK && i < job->id_count; i++) {
+        unsigned lifted = 0;
+        job->status = optout_lift_all(
+            r->parts.optouts, slice_of(job->site), id_of(job, i),
+            r->parts.clock->wall_ms(r->parts.clock->ctx), &lifted);
+        job->lifted += lifted;
+    }
+    note_newest(r);
+}
+
+static void run(struct rights *r, struct rights_job *job)
+{
+    job->status = ST_OK;
+    switch (job->verb) {
+    case RIGHTS_OPTOUT:
+        opt_out(r, job);
+        break;
+    case RIGHTS_OPTIN:
+        opt_in(r, job);
+        break;
+    case RIGHTS_OPTIN_ALL:
+        opt_in_all(r, job);
+        break;
+    default:
+        assert(false);
+    }
+    job->done(job);
+}
+
+static struct rights_job *next_job(struct rights *r)
+{
+    pthread_mutex_lock(&r->lock);
+    while (r->first == NULL && !r->stopping)
+        pthread_cond_wait(&r->wake, &r->lock);
+    struct rights_job *job = r->first;
+    if (job != NULL) {
+        r->first = job->next;
+        if (r->first == NULL)
+            r->last = &r->first;
+        r->queued--;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return job;
+}
+
+static void *work(void *arg)
+{
+    struct rights *r = arg;
+    struct rights_job *job;
+
+    while ((job = next_job(r)) != NULL)
+        run(r, job);
+    return NULL;
+}
+
+enum status rights_start(const struct rights_parts *parts, struct rights **out)
+{
+    struct rights *r = calloc(1, sizeof(*r));
+
+    if (r == NULL)
+        return ST_NOMEM;
+    r->parts = *parts;
+    r->last = &r->first;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->wake, NULL);
+    if (pthread_create(&r->thread, NULL, work, r) != 0) {
+        free(r);
+        return ST_IO;
+    }
+    *out = r;
+    return ST_OK;
+}
+
+enum status rights_submit(struct rights *r, struct rights_job *job)
+{
+    enum status st = ST_OK;
+
+    pthread_mutex_lock(&r->lock);
+    if (r->stopping)
+        st = ST_CLOSED;
+    else if (r->queued >= RIGHTS_QUEUE_MAX)
+        st = ST_FULL;
+    else {
+        job->next = NULL;
+        *r->last = job;
+        r->last = &job->next;
+        r->queued++;
+        pthread_cond_signal(&r->wake);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return st;
+}
+
+void rights_stop(struct rights *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+}
+
+void rights_free(struct rights *r)
+{
+    if (r == NULL)
+        return;
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->wake);
+    free(r);
+}

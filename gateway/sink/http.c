@@ -1,0 +1,408 @@
+/* Batches over HTTP: libcurl's multi interface on libevent. All of curl's
+ * defaults that reach beyond the configured URL are pinned here: no proxy, no
+ * netrc, no cookies, no redirects, no plain http off loopback. What a
+ * backend answers is counted, never kept (R18). */
+#include "lethe/gateway/sink/http_inner.h"
+
+#include "lethe/gateway/keys/keyfile.h"
+#include "lethe/policy/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifndef LETHE_VERSION
+#define LETHE_VERSION "0"
+#endif
+
+#define ANSWER_BYTES_MAX   65536u /* of a body we throw away */
+#define BEARER_MAX         4096u
+#define BODY_CAP           (64u << 20)
+#define RETRY_AFTER_MAX_MS (24 * MS_PER_H)
+
+struct net_sink {
+    struct net_loop *loop;
+    char *url, *ca;
+    char *before, *after; /* around the events */
+    long timeout_ms, max_age_s;
+    bool plain_http;
+    char *bearer; /* secret memory: the whole header line */
+    struct curl_slist *headers, *gpc_headers;
+    struct curl_slist bearer_node, gpc_bearer_node;
+    struct net_transfer *transfers;
+};
+
+struct net_transfer {
+    struct net_transfer *next;
+    struct net_transfer **link; /* what points at this one */
+    struct net_sink *sink;
+    CURL *easy;
+    struct buf body;
+    size_t answer_bytes;
+    int64_t retry_after_ms;
+    net_done_fn *done;
+    void *ctx;
+};
+
+/* ---- the end of a transfer ---- */
+
+static enum net_result result_of(CURLcode code, long status)
+{
+    switch ((unsigned)code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+        return NET_TLS_FAILED;
+    case CURLE_OK:
+    case CURLE_WRITE_ERROR: /* we stopped reading a long answer */
+        break;
+    default:
+        return NET_RETRY;
+    }
+    if (status >= 200 && status < 300)
+        return NET_ACCEPTED;
+    if (status == 0 || status == 408 || status == 429 || status >= 500)
+        return NET_RETRY;
+    return NET_REFUSED;
+}
+
+static void transfer_free(struct net_transfer *t)
+{
+    *t->link = t->next;
+    if (t->next != NULL)
+        t->next->link = t->link;
+    (void)curl_multi_remove_handle(t->sink->loop->multi, t->easy);
+    curl_easy_cleanup(t->easy);
+    buf_wipe(&t->body);
+    buf_free(&t->body);
+    free(t);
+}
+
+void net_finish(struct net_transfer *t, CURLcode code)
+{
+    long status = 0;
+    net_done_fn *done = t->done;
+    void *ctx = t->ctx;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    struct net_outcome outcome = {.result = result_of(code, status),
+                                  .status = (int)status,
+                                  .retry_after_ms = t->retry_after_ms};
+    if (outcome.result == NET_TLS_FAILED)
+        outcome.status = 0;
+    done(ctx, t, &outcome);
+    transfer_free(t);
+}
+
+/* ---- one destination ---- */
+
+static bool is_loopback(const char *host)
+{
+    struct slice h = slice_of(host);
+
+    return slice_eq_fold(h, SLICE("localhost")) ||
+           slice_eq(h, SLICE("[::1]")) || slice_eq(h, SLICE("127.0.0.1"));
+}
+
+/* https anywhere, http on loopback, nothing else; no user in the URL. */
+static enum status check_url(const char *url, bool *out_plain)
+{
+    CURLU *u = curl_url();
+    char *scheme = NULL, *host = NULL, *user = NULL;
+    enum status r = ST_SYNTAX;
+
+    if (u == NULL)
+        return ST_NOMEM;
+    if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK)
+        goto out;
+    *out_plain = slice_eq(slice_of(scheme), SLICE("http"));
+    if (*out_plain)
+        r = is_loopback(host) ? ST_OK : ST_DENIED;
+    else if (slice_eq(slice_of(scheme), SLICE("https")))
+        r = ST_OK;
+out:
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(user);
+    curl_url_cleanup(u);
+    return r;
+}
+
+static enum status split_template(struct net_sink *s, const char *body)
+{
+    static const char hole[] = "{events}";
+    const char *at = body == NULL ? NULL : strstr(body, hole);
+
+    if (body == NULL) {
+        s->before = strdup("[");
+        s->after = strdup("]");
+    } else if (at == NULL) {
+        return ST_SYNTAX;
+    } else {
+        s->before = strndup(body, (size_t)(at - body));
+        s->after = strdup(at + sizeof(hole) - 1);
+    }
+    return s->before != NULL && s->after != NULL ? ST_OK : ST_NOMEM;
+}
+
+static enum status load_bearer(struct net_sink *s, const char *path)
+{
+    static const char name[] = "Authorization: Bearer ";
+    enum key_fault fault = KEY_FAULT_NONE;
+    char *secret = NULL;
+
+    if (path == NULL)
+        return ST_OK;
+    enum status r = secret_text_load(path, BEARER_MAX, &secret, &fault);
+    if (r != ST_OK) {
+        log_error(LOG_SINK, "a destination's secret is refused",
+                  LOG_NAME("why", key_fault_text(fault)));
+        return r;
+    }
+    struct slice text = slice_of(secret);
+    s->bearer = secret_alloc(sizeof(name) + text.len);
+    if (s->bearer != NULL) {
+        memcpy(s->bearer, name, sizeof(name) - 1);
+        memcpy(s->bearer + sizeof(name) - 1, text.at, text.len + 1);
+    }
+    secret_free(secret);
+    return s->bearer != NULL ? ST_OK : ST_NOMEM;
+}
+
+static bool add_header(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *more = curl_slist_append(*list, line);
+
+    if (more != NULL)
+        *list = more;
+    return more != NULL;
+}
+
+static enum status make_headers(struct net_sink *s, const char *type)
+{
+    char *line = NULL;
+    bool fine = asprintf(&line, "Content-Type: %s",
+                         type == NULL ? "application/json" : type) > 0;
+
+    fine = fine && add_header(&s->headers, line) &&
+           add_header(&s->headers, "Expect:") &&
+           add_header(&s->gpc_headers, line) &&
+           add_header(&s->gpc_headers, "Expect:") &&
+           add_header(&s->gpc_headers, "Sec-GPC: 1");
+    free(line);
+    if (!fine)
+        return ST_NOMEM;
+    /* In front of the lists, so that the secret is in locked memory only. */
+    s->bearer_node = (struct curl_slist){s->bearer, s->headers};
+    s->gpc_bearer_node = (struct curl_slist){s->bearer, s->gpc_headers};
+    return ST_OK;
+}
+
+enum status net_sink_open(struct net_loop *l, const struct conf_destination *d,
+                          struct net_sink **out)
+{
+    struct net_sink *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return ST_NOMEM;
+    s->loop = l;
+    s->timeout_ms = (long)d->timeout_ms;
+    s->max_age_s = (long)((d->max_age_ms + 999) / 1000);
+    s->url = strdup(d->url);
+    s->ca = d->ca == NULL ? NULL : strdup(d->ca);
+    enum status r = ST_NOMEM;
+    if (s->url != NULL && (d->ca == NULL || s->ca != NULL))
+        r = check_url(s->url, &s->plain_http);
+    if (r == ST_OK)
+        r = split_template(s, d->body);
+    if (r == ST_OK)
+        r = load_bearer(s, d->bearer_file);
+    if (r == ST_OK)
+        r = make_headers(s, d->content_type);
+    if (r != ST_OK) {
+        net_sink_close(s);
+        return r;
+    }
+    *out = s;
+    return ST_OK;
+}
+
+/* ---- one transfer ---- */
+
+static size_t on_body(char *at, size_t size, size_t count, void *ctx)
+{
+    struct net_transfer *t = ctx;
+
+    (void)at;
+    t->answer_bytes += size * count;
+    return t->answer_bytes > ANSWER_BYTES_MAX ? 0 : size * count;
+}
+
+/* Seconds or a date; anything else counts as not given. */
+static int64_t parse_retry_after(struct slice value)
+{
+    unsigned long long seconds;
+    char text[64];
+
+    if (slice_to_u64(value, &seconds))
+        return seconds > (unsigned long long)(RETRY_AFTER_MAX_MS / MS_PER_S)
+                   ? RETRY_AFTER_MAX_MS
+                   : (int64_t)seconds * MS_PER_S;
+    if (value.len == 0 || value.len >= sizeof(text))
+        return 0;
+    memcpy(text, value.at, value.len);
+    text[value.len] = '\0';
+    time_t at = curl_getdate(text, NULL);
+    int64_t wait = at < 0 ? 0 : ((int64_t)at - (int64_t)time(NULL)) * MS_PER_S;
+    return wait < 0 ? 0 : wait > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : wait;
+}
+
+static size_t on_header(char *at, size_t size, size_t count, void *ctx)
+{
+    struct net_transfer *t = ctx;
+    struct slice line = {at, size * count};
+    const struct slice name = SLICE("retry-after:");
+
+    if (line.len > name.len && slice_eq_fold(slice_head(line, name.len), name))
+        t->retry_after_ms =
+            parse_retry_after(slice_trim(slice_skip(line, name.len)));
+    return size * count;
+}
+
+static void join_body(struct net_sink *s, const struct fragment *f,
+                      unsigned count, struct buf *out)
+{
+    buf_init(out, BODY_CAP);
+    buf_put(out, slice_of(s->before));
+    for (unsigned i = 0; i < count; i++) {
+        if (i > 0)
+            buf_put_char(out, ',');
+        buf_put(out, f[i].body);
+    }
+    buf_put(out, slice_of(s->after));
+}
+
+static struct curl_slist *headers_of(struct net_sink *s, bool gpc)
+{
+    if (s->bearer != NULL)
+        return gpc ? &s->gpc_bearer_node : &s->bearer_node;
+    return gpc ? s->gpc_headers : s->headers;
+}
+
+/* Every option that curl would else take from its surroundings. */
+static CURLcode pin(CURL *e, const struct net_sink *s)
+{
+    CURLcode c = curl_easy_setopt(e, CURLOPT_PROXY, "");
+
+    c |= curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    c |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    c |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR,
+                          s->plain_http ? "http" : "https");
+    c |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    c |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+    c |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+    c |= curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (s->ca != NULL)
+        c |= curl_easy_setopt(e, CURLOPT_CAINFO, s->ca);
+    if (s->ca != NULL) /* that file and no other */
+        c |= curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+    c |=
+        curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    c |= curl_easy_setopt(e, CURLOPT_USERAGENT, "lethe/" LETHE_VERSION);
+    c |= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, s->timeout_ms);
+    c |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, s->timeout_ms);
+    if (s->max_age_s > 0)
+        c |= curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, s->max_age_s);
+    return c;
+}
+
+static enum status prepare(struct net_transfer *t, bool gpc)
+{
+    CURL *e = t->easy;
+    CURLcode c = pin(e, t->sink);
+
+    c |= curl_easy_setopt(e, CURLOPT_URL, t->sink->url);
+    c |= curl_easy_setopt(e, CURLOPT_POST, 1L);
+    c |= curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->body.data);
+    c |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+                          (curl_off_t)t->body.len);
+    c |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers_of(t->sink, gpc));
+    c |= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    c |= curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+    c |= curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    c |= curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+    c |= curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+    return c == CURLE_OK ? ST_OK : ST_NOMEM;
+}
+
+enum status net_send(struct net_sink *s, const struct fragment *f,
+                     unsigned count, bool gpc, net_done_fn *done, void *ctx,
+                     struct net_transfer **out)
+{
+    struct net_transfer *t = calloc(1, sizeof(*t));
+
+    if (t == NULL)
+        return ST_NOMEM;
+    t->sink = s;
+    t->done = done;
+    t->ctx = ctx;
+    join_body(s, f, count, &t->body);
+    t->easy = curl_easy_init();
+    enum status r = t->easy == NULL || t->body.failed ? ST_NOMEM : ST_OK;
+    if (r == ST_OK)
+        r = prepare(t, gpc);
+    if (r == ST_OK &&
+        curl_multi_add_handle(s->loop->multi, t->easy) != CURLM_OK)
+        r = ST_NOMEM;
+    if (r != ST_OK) {
+        if (t->easy != NULL)
+            curl_easy_cleanup(t->easy);
+        buf_free(&t->body);
+        free(t);
+        return r;
+    }
+    t->next = s->transfers;
+    t->link = &s->transfers;
+    if (t->next != NULL)
+        t->next->link = &t->next;
+    s->transfers = t;
+    *out = t;
+    return ST_OK;
+}
+
+bool net_is_sent(const struct net_transfer *t)
+{
+    curl_off_t sent = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return sent >= (curl_off_t)t->body.len;
+}
+
+void net_cut(struct net_transfer *t, bool *out_sent)
+{
+    *out_sent = net_is_sent(t);
+    transfer_free(t);
+}
+
+void net_sink_close(struct net_sink *s)
+{
+    if (s == NULL)
+        return;
+    while (s->transfers != NULL)
+        transfer_free(s->transfers);
+    curl_slist_free_all(s->headers);
+    curl_slist_free_all(s->gpc_headers);
+    if (s->bearer != NULL)
+        secret_free(s->bearer);
+    free(s->url);
+    free(s->ca);
+    free(s->before);
+    free(s->after);
+    free(s);
+}

@@ -1,0 +1,264 @@
+/* supervisor.c - what the main thread does while workers work: rotations,
+ * world switches, the second's tick. */
+#include "lethe/gateway/gateway.h"
+#include "lethe/policy/base/clock.h"
+#include "lethe/policy/base/log.h"
+
+#include <assert.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DELIVERY_EVERY_MS INT64_C(60000)
+#define ZERO_EVERY_TICKS  10u
+#define DESTINATIONS_ALL  (CONF_SITES_MAX * CONF_DESTINATIONS_MAX)
+
+int64_t gateway_now(const struct gateway *g)
+{
+    return g->clock->wall_ms(g->clock->ctx);
+}
+
+int64_t gateway_mono(const struct gateway *g)
+{
+    return g->clock->mono_ms(g->clock->ctx);
+}
+
+/* ---- the barrier ------------------------------------------------------- */
+
+static void on_fence(struct group *g, enum status st)
+{
+    (void)st;
+    sem_post(g->ctx);
+}
+
+/* Wait until the committer has passed one (empty) group. */
+static void fence_once(struct gateway *g)
+{
+    sem_t passed;
+    struct group *fence = group_new();
+
+    if (fence == NULL)
+        return;
+    (void)sem_init(&passed, 0, 0);
+    fence->on_done = on_fence;
+    fence->ctx = &passed;
+    commit_submit(g->commit, fence);
+    while (sem_wait(&passed) != 0)
+        continue;
+    (void)sem_destroy(&passed);
+}
+
+void supervisor_pause(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_pause(g->workers[i]);
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_await_pause(g->workers[i]);
+    /* The second fence comes after the rows of what the first one waited for
+     * have been handed to the audit. */
+    fence_once(g);
+    fence_once(g);
+}
+
+void supervisor_go_on(struct gateway *g)
+{
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_resume(g->workers[i], g->world);
+}
+
+/* ---- destinations ------------------------------------------------------ */
+
+static unsigned list_destinations(const struct world *w,
+                                  struct forward_destination *list,
+                                  uint64_t *keys)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < w->site_count; i++) {
+        const struct world_site *s = &w->sites[i];
+        for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++) {
+            if (s->to[d] == NULL)
+                continue;
+            keys[count] = s->to[d]->key;
+            list[count++] = (struct forward_destination){
+                .key = s->to[d]->key,
+                .site_index = s->index,
+                .destination_index = d,
+                .site_number = s->number,
+                .policy_index = s->policy_index,
+                .conf = s->to[d]->conf,
+                .policy = s->policy,
+                .plan = d,
+            };
+        }
+    }
+    return count;
+}
+
+enum status supervisor_configure(struct gateway *g, struct world *w)
+{
+    struct forward_destination *list = calloc(DESTINATIONS_ALL, sizeof(*list));
+    uint64_t *keys = calloc(DESTINATIONS_ALL, sizeof(*keys));
+    enum status st = ST_NOMEM;
+
+    if (list != NULL && keys != NULL) {
+        unsigned count = list_destinations(w, list, keys);
+        st = forward_configure(g->forward, list, count, w->day_tag);
+        if (st == ST_OK)
+            journal_set_readers(g->journal, keys, count);
+    }
+    free(list);
+    free(keys);
+    return st;
+}
+
+static void collect_keys(struct gateway *g)
+{
+    struct live_epoch *live = calloc(DESTINATIONS_ALL, sizeof(*live));
+    unsigned count = 0;
+
+    if (live == NULL)
+        return;
+    for (unsigned i = 0; i < g->world->site_count; i++)
+        for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++) {
+            const struct world_destination *to = g->world->sites[i].to[d];
+            if (to != NULL)
+                live[count++] = (struct live_epoch){to->key, to->epoch_id};
+        }
+    forward_collect_keys(g->forward, live, count);
+    free(live);
+}
+
+/* ---- worlds ------------------------------------------------------------ */
+
+static void record_news(struct gateway *g, const struct world_news *news,
+                        const struct world *w)
+{
+    if (news->epochs_made > 0)
+        (void)gateway_record(g, RECORD_KEY_ROTATE, NULL, "timer", false, NULL,
+                             "{\"kind\":\"epoch\",\"count\":%u}",
+                             news->epochs_made);
+    if (news->tags_destroyed > 0)
+        (void)gateway_record(g, RECORD_TAG_DESTROY, NULL, "timer", false, NULL,
+                             "{\"count\":%u}", news->tags_destroyed);
+    if (news->tag_new)
+        (void)gateway_record(g, RECORD_TAG_NEW, NULL, "timer", true, NULL,
+                             "{\"tag\":\"%s\"}", w->day_tag);
+}
+
+enum status supervisor_switch(struct gateway *g, struct world *next)
+{
+    struct world *old = g->world;
+    enum status st = supervisor_configure(g, next);
+
+    if (st != ST_OK)
+        return st;
+    g->world = next;
+    supervisor_go_on(g);
+    world_unref(old);
+    collect_keys(g);
+    return ST_OK;
+}
+
+enum status supervisor_renew(struct gateway *g)
+{
+    const struct world *old = g->world;
+    unsigned n = old->site_count;
+    struct policy **policies = calloc(n, sizeof(struct policy *));
+    uint64_t *indexes = calloc(n, sizeof(*indexes));
+    struct world *next = NULL;
+    struct world_news news;
+    enum status st = ST_NOMEM;
+
+    supervisor_pause(g);
+    if (policies == NULL || indexes == NULL)
+        goto out;
+    for (unsigned i = 0; i < n; i++) {
+        policies[i] = old->sites[i].policy;
+        indexes[i] = old->sites[i].policy_index;
+    }
+    const struct world_parts parts = {
+        .conf = old->conf,
+        .conf_refs = old->conf_refs,
+        .policies = policies,
+        .policy_indexes = indexes,
+        .master = g->master,
+        .epochs = g->epochs,
+        .spool_keys = g->spool_keys,
+        .now_ms = gateway_now(g),
+    };
+    pthread_mutex_lock(&g->epochs_lock);
+    st = world_new(&parts, &next, &news);
+    pthread_mutex_unlock(&g->epochs_lock);
+    if (st == ST_OK) {
+        record_news(g, &news, next);
+        st = supervisor_switch(g, next);
+    }
+out:
+    /* Without a next world nothing may be decided: the old epochs are over.
+     * Workers stay paused and the next tick tries again. */
+    if (st != ST_OK)
+        log_error(LOG_SERVE, "a rotation failed; events wait",
+                  LOG_NAME("why", status_name(st)));
+    free(policies);
+    free(indexes);
+    return st;
+}
+
+/* ---- the second -------------------------------------------------------- */
+
+void supervisor_record_deliveries(struct gateway *g)
+{
+    struct forward_facts *facts = calloc(DESTINATIONS_ALL, sizeof(*facts));
+    struct audit_delivery_facts *list = calloc(DESTINATIONS_ALL, sizeof(*list));
+
+    if (facts != NULL && list != NULL) {
+        unsigned n = forward_list(g->forward, facts, DESTINATIONS_ALL);
+        for (unsigned i = 0; i < n; i++) {
+            const struct world_site *s = &g->world->sites[facts[i].site_index];
+            list[i] = (struct audit_delivery_facts){
+                .site = s->conf->name,
+                .destination = s->to[facts[i].destination_index]->conf->name,
+                .cleared = facts[i].cleared,
+                .accepted = facts[i].accepted,
+                .refused = facts[i].refused,
+                .swept = facts[i].swept,
+                .expired = facts[i].expired,
+                .purged = facts[i].purged,
+                .dead = facts[i].dead,
+                .waiting = facts[i].waiting,
+            };
+        }
+        if (n > 0 && audit_delivery(g->audit, list, n) != ST_OK)
+            log_error(LOG_AUDIT, "delivery totals could not be recorded");
+    }
+    free(facts);
+    free(list);
+}
+
+/* A failure is logged; workers stay paused and the next tick tries again. */
+static void renew_or_retry(struct gateway *g)
+{
+    if (supervisor_renew(g) != ST_OK)
+        atomic_store(&g->over, true);
+}
+
+void supervisor_tick(struct gateway *g)
+{
+    int64_t mono = gateway_mono(g);
+
+    if (g->world == NULL)
+        return;
+    if (atomic_exchange(&g->over, false) ||
+        gateway_now(g) >= g->world->valid_until_ms)
+        renew_or_retry(g);
+    if (mono >= g->delivery_due_ms) {
+        g->delivery_due_ms = mono + DELIVERY_EVERY_MS;
+        supervisor_record_deliveries(g);
+    }
+    collect_keys(g);
+    if (++g->ticks % ZERO_EVERY_TICKS == 0 &&
+        journal_zero_idle(g->journal) != ST_OK)
+        log_warn(LOG_SPOOL, "idle segments could not be zeroed");
+}

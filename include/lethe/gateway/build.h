@@ -1,0 +1,25 @@
+/* build.h - from a checked config to a running gateway, and back. */
+#ifndef LETHE_GATEWAY_BUILD_H
+#define LETHE_GATEWAY_BUILD_H
+
+#include "lethe/gateway/gateway.h"
+
+/* Build everything; 0, or 1 with the reason on standard error. Either way
+ * build_tear_down() takes down what there is. */
+int build_all(struct gateway *g, struct conf *c, unsigned *conf_refs,
+              struct policy *const *policies);
+void build_tear_down(struct gateway *g);
+
+/* How long a stop waits for connections and transfers, at most. */
+#define BUILD_DRAIN_MS 10000
+
+/* ---- between the build files ------------------------------------------- */
+
+/* Print "lethe: what: why"; returns 1. */
+int build_refuse(const char *what, const char *why);
+/* Keys, state, opt-outs, audit, journal: opened, recovered, audit started. */
+int build_from_disk(struct gateway *g, struct conf *c);
+/* An opt-out is in force in memory only (or is on disk again). */
+void build_optout_unsaved(void *gateway, bool unsaved);
+
+#endif

@@ -1,0 +1,43 @@
+/* calls.h - what a running gateway can be asked, by the control socket and by
+ * /api/ alike: one table, one function each. Runs on the supervisor's thread.
+ */
+#ifndef LETHE_GATEWAY_CALLS_H
+#define LETHE_GATEWAY_CALLS_H
+
+#include "lethe/gateway/control.h"
+#include "lethe/gateway/gateway.h"
+
+typedef void call_fn(struct gateway *g, const struct control_call *call,
+                     struct control_answer *out);
+
+call_fn call_status, call_reload, call_keys_status;
+call_fn call_retention_status, call_retention_run;
+call_fn call_spool_status, call_spool_dead, call_spool_replay, call_spool_purge;
+call_fn call_destination_list, call_destination_test, call_destination_pause,
+    call_destination_resume;
+call_fn call_token_add, call_token_list, call_token_revoke;
+call_fn call_subject_optout, call_subject_optin, call_subject_status;
+call_fn call_site_list, call_site_retire;
+call_fn call_audit_read;
+
+/* Fail a call: exit code, one line for people, {"error":...} as data. */
+void call_fail(struct control_answer *out, int code, const char *error,
+               const char *message);
+
+/* args.<name> as text, or NULL if absent or no string. */
+const char *call_text(const struct control_call *call, const char *name);
+
+/* The destination that args.site (may be left out when there is one site)
+ * and args.destination name; NULL after failing the call. */
+const struct world_destination *call_destination(
+    struct gateway *g, const struct control_call *call,
+    struct control_answer *out);
+/* The same for args.site alone. */
+const struct world_site *call_site(struct gateway *g,
+                                   const struct control_call *call,
+                                   struct control_answer *out);
+
+/* "3d 4h", "12 min", "5 s" of a duration, for tables. */
+void call_age(int64_t ms, char out[32]);
+
+#endif

@@ -1,0 +1,79 @@
+/* cmd.h - the commands: `lethe COMMAND [ARGUMENTS]`. One table in main.c, one
+ * function each in gateway/cmd/. Exit codes everywhere: 0 good, 1 found
+ * wrong, 2 incomplete, 3 usage. Identifiers of people come from standard
+ * input or a file, never from argv (R32). */
+#ifndef LETHE_GATEWAY_CMD_CMD_H
+#define LETHE_GATEWAY_CMD_CMD_H
+
+#include "lethe/policy/base/buf.h"
+#include "lethe/policy/base/slice.h"
+
+#include <stdbool.h>
+
+#define CMD_OK              0
+#define CMD_WRONG           1
+#define CMD_INCOMPLETE      2
+#define CMD_USAGE           3
+
+#define CMD_OPTIONS_MAX     16u
+#define CMD_POSITIONALS_MAX 4u
+
+struct cmd_option {    /* what a command accepts besides --json and --help */
+    const char *name;  /* "--config" */
+    const char *value; /* "FILE", or NULL for a flag */
+    const char *help;
+};
+
+struct cmd {
+    const char *words;     /* "spool replay" */
+    const char *arguments; /* "[DESTINATION]", for the usage line */
+    const char *help;      /* one sentence */
+    const struct cmd_option *options;
+    unsigned option_count;
+    int (*run)(const struct cmd *self, int argc, char **argv);
+};
+
+/* What was given. */
+struct cmd_line {
+    const struct cmd *cmd;
+    bool json;
+    const char *values[CMD_OPTIONS_MAX]; /* by option; a flag gives its name */
+    const char *positionals[CMD_POSITIONALS_MAX];
+    unsigned positional_count;
+};
+
+/* Parse argv (without the command's words). Returns -1 to go on, or an exit
+ * code: --help was printed (0), usage (3, said on standard error). */
+int cmd_parse(const struct cmd *c, int argc, char **argv, struct cmd_line *out);
+/* Value of an option by name, or NULL. */
+const char *cmd_value(const struct cmd_line *l, const char *name);
+void cmd_help(const struct cmd *c);
+
+/* Ask the running gateway of --config; prints its answer, returns its exit
+ * code. `args` is a JSON object. `offline` (may be NULL) runs instead when no
+ * gateway does. */
+int cmd_ask(const struct cmd_line *l, struct slice args,
+            int (*offline)(const struct cmd_line *l));
+
+/* Print "lethe: text" on standard error; returns `code`. */
+int cmd_fail(int code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The shared option --config. */
+#define CMD_CONFIG_OPTION                                                      \
+    {                                                                          \
+        "--config", "FILE", "the gateway's lethe.json"                         \
+    }
+
+typedef int cmd_fn(const struct cmd *self, int argc, char **argv);
+cmd_fn cmd_init, cmd_check, cmd_serve, cmd_version;
+cmd_fn cmd_remote; /* commands that only ask a running gateway */
+cmd_fn cmd_subject, cmd_site, cmd_token;
+cmd_fn cmd_policy_check, cmd_policy_explain, cmd_policy_test, cmd_policy_diff,
+    cmd_policy_show, cmd_policy_draft, cmd_minimise;
+cmd_fn cmd_audit_search, cmd_audit_verify;
+
+/* The table, ended by .words == NULL: main.c. */
+extern const struct cmd cmd_table[];
+
+#endif

@@ -1,0 +1,19 @@
+/* file.h - small whole files of our own: policies, sinks' helpers, commands.
+ */
+#ifndef LETHE_GATEWAY_FILE_H
+#define LETHE_GATEWAY_FILE_H
+
+#include "lethe/policy/base/buf.h"
+#include "lethe/policy/base/status.h"
+
+/* All bytes of a regular file, or of standard input for "-", into `out`
+ * (initialised here with a cap of `max`; the caller frees it, also on error).
+ * Errors: ST_IO (errno), ST_LIMIT (longer than `max`), ST_NOMEM. */
+enum status file_read(const char *path, size_t max, struct buf *out) MUST_CHECK;
+
+/* Make a new file with these bytes, synced; never over an existing one.
+ * Errors: ST_EXISTS, ST_IO. */
+enum status file_create(const char *path, unsigned mode,
+                        struct slice bytes) MUST_CHECK;
+
+#endif

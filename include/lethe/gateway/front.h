@@ -1,0 +1,60 @@
+/* front.h - the public listener's routes (design.md section 5), on a worker:
+ * collecting paths go to intake, opt-outs to the rights service. No answer
+ * depends on what is known of a person (law 10). */
+#ifndef LETHE_GATEWAY_FRONT_H
+#define LETHE_GATEWAY_FRONT_H
+
+#include "lethe/gateway/http/rate.h"
+#include "lethe/gateway/http/server.h"
+#include "lethe/gateway/intake.h"
+#include "lethe/gateway/rights/service.h"
+#include "lethe/gateway/services.h"
+
+/* One a worker; filled by worker.c. */
+struct front {
+    const struct services *services;
+    struct intake *intake;
+    struct http_exchange **waiting_tail; /* list that waits for the group */
+    struct http_exchange *waiting;
+    /* Hand a rights job over with `x`; its answer comes back through
+     * front_rights_done() on the worker's thread. False: not taken. */
+    bool (*ask_rights)(void *ctx, struct rights_job *job,
+                       struct http_exchange *x);
+    void *ctx;
+};
+
+/* Handle one complete request: answer it, or put it on the waiting list, or
+ * hand it to the rights service. */
+void front_handle(struct front *f, struct http_exchange *x);
+
+/* The group of these exchanges is on disk (ST_OK) or never will be. */
+void front_group_done(struct front *f, struct http_exchange *list,
+                      enum status st);
+
+/* A rights job is done; frees the job. */
+void front_rights_done(struct front *f, struct http_exchange *x,
+                       struct rights_job *job);
+
+/* ---- between front.c and front_rights.c -------------------------------- */
+
+/* The site of a request and what its answers carry. */
+struct visit {
+    struct front *front;
+    struct http_exchange *x;
+    struct slice path;      /* without "/s/<site>" */
+    struct slice path_site; /* SLICE_NONE: no such hint */
+    struct slice origin;    /* Origin header */
+    bool origin_ok;         /* it gets CORS headers */
+    int site;               /* index, or -1 */
+};
+void visit_answer(struct visit *v, struct http_answer *answer);
+void visit_error(struct visit *v, int status);
+/* Which site? Without a key hint. On an error it is answered; false. */
+bool visit_find_site(struct visit *v, struct slice key);
+
+/* POST /v1/optout, POST /v1/optin, GET /v1/optout. */
+void front_optout(struct visit *v);
+void front_optin(struct visit *v);
+void front_flag(struct visit *v);
+
+#endif

@@ -1,0 +1,41 @@
+/* intake.h - READ intake.c FIRST: the way of an event through the gateway, in
+ * six steps (design.md section 2). One intake a worker; not thread-safe. */
+#ifndef LETHE_GATEWAY_INTAKE_H
+#define LETHE_GATEWAY_INTAKE_H
+
+#include "lethe/gateway/pass.h"
+#include "lethe/gateway/services.h"
+#include "lethe/gateway/world.h"
+#include "lethe/policy/base/arena.h"
+#include "lethe/policy/dialect.h"
+
+struct intake;
+
+/* NULL: out of memory. `services` outlives it. */
+struct intake *intake_new(const struct services *services);
+void intake_free(struct intake *in); /* NULL is allowed; wipes */
+
+/* Work under this world from now on; nothing may be gathered. The intake
+ * takes its own reference. Errors: ST_NOMEM. */
+enum status intake_set_world(struct intake *in, struct world *w) MUST_CHECK;
+const struct world *intake_world(const struct intake *in);
+
+/* Take one request's events into the present pass, all of them or none.
+ * `b` and `a` are the request's own. *out_reply is the dialect's constant
+ * answer, to be given once the pass's group is on disk. Errors: ST_SYNTAX
+ * (400), ST_LIMIT (413), ST_NOMEM (503); nothing was taken then. */
+enum status intake_collect(struct intake *in, const struct world_site *s,
+                           const struct dialect *d, struct beacon *b,
+                           struct arena *a, struct reply *out_reply) MUST_CHECK;
+
+/* A request was refused before a decision; `site` >= site_count: none. */
+void intake_refused(struct intake *in, unsigned site, int status);
+
+bool intake_has_room(const struct intake *in); /* else seal first */
+bool intake_is_empty(const struct intake *in);
+
+/* The pass as a group for the committer, or NULL: pass_seal(). */
+enum status intake_seal(struct intake *in, bool refusals_too,
+                        struct group **out) MUST_CHECK;
+
+#endif

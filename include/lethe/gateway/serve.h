@@ -1,0 +1,10 @@
+/* serve.h - the gateway as a process. */
+#ifndef LETHE_GATEWAY_SERVE_H
+#define LETHE_GATEWAY_SERVE_H
+
+/* Run until SIGTERM or SIGINT, or until it cannot go on. Returns the exit
+ * code: 0 after a clean stop, 1 when it refused to start (the reason is on
+ * standard error) or had to stop by itself. */
+int serve_run(const char *conf_path);
+
+#endif

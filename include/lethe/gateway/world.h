@@ -1,0 +1,75 @@
+/* world.h - everything an event is decided with, as one immutable snapshot:
+ * config, policies, epoch keys, spool keys, the day key. Workers hold one
+ * reference and are switched at a barrier (worker.h), so that one hit never
+ * mixes epochs or policies, and a reload is all or nothing. Made by the
+ * supervisor only. */
+#ifndef LETHE_GATEWAY_WORLD_H
+#define LETHE_GATEWAY_WORLD_H
+
+#include "lethe/gateway/conf.h"
+#include "lethe/gateway/keys/epochs.h"
+#include "lethe/gateway/store/spool_keys.h"
+#include "lethe/policy/policy.h"
+
+#include <stdint.h>
+
+struct world_destination {
+    uint64_t key;  /* destination_key() */
+    unsigned plan; /* index in the policy */
+    const struct conf_destination *conf;
+    uint8_t *epoch_key; /* KEY_BYTES, locked */
+    uint64_t epoch_id;
+    int64_t epoch_ends_ms;
+    struct spool_key spool;
+};
+
+struct world_site {
+    unsigned index; /* in the config */
+    const struct conf_site *conf;
+    struct slice id;
+    uint64_t number; /* site_number() */
+    struct policy *policy;
+    uint64_t policy_index; /* of its policy.load record */
+    uint16_t present;      /* bit a policy destination that the config has */
+    struct world_destination *to[POLICY_DESTINATIONS_MAX]; /* by plan */
+};
+
+struct world {
+    unsigned refs;     /* atomic: world_ref/world_unref */
+    struct conf *conf; /* owned by the last reference */
+    unsigned *conf_refs;
+    struct world_site *sites;
+    unsigned site_count;
+    uint8_t *day_key; /* 16 bytes, locked */
+    bool subject_on;  /* rows carry `sub` */
+    char day_tag[EPOCH_DAY_TAG_MAX];
+    int64_t valid_until_ms; /* the next rotation or UTC midnight */
+};
+
+/* What a world is made of. Policies: one a site of the config, borrowed (a
+ * reference is taken). */
+struct world_parts {
+    struct conf *conf; /* shared: see conf_refs */
+    unsigned *conf_refs;
+    struct policy *const *policies;
+    const uint64_t *policy_indexes;
+    const uint8_t *master; /* KEY_BYTES */
+    struct epochs *epochs;
+    struct spool_keys *spool_keys;
+    int64_t now_ms;
+};
+
+/* What making it did, for the audit. */
+struct world_news {
+    unsigned epochs_made; /* each also destroyed its predecessor, if any */
+    bool tag_new;
+    unsigned tags_destroyed;
+};
+
+/* Errors: ST_NOMEM, ST_IO, ST_LIMIT (spool key slots). */
+enum status world_new(const struct world_parts *parts, struct world **out,
+                      struct world_news *out_news) MUST_CHECK;
+struct world *world_ref(struct world *w);
+void world_unref(struct world *w); /* NULL is allowed; wipes keys */
+
+#endif

@@ -1,0 +1,116 @@
+/* consent.c - the strictest signal wins, and gives the reason (R70). The order
+ * of the checks below is the order in which reasons are named; it cannot make
+ * a purpose allowed that a later check would deny. */
+#include "lethe/policy/consent.h"
+
+#include "lethe/policy/hit.h"
+#include "lethe/policy/json_reader.h"
+
+#include <assert.h>
+
+static enum audit_reason optout_reason(enum optout_state optout)
+{
+    switch (optout) {
+    case OPTOUT_NONE:
+        return REASON_NONE;
+    case OPTOUT_LISTED:
+        return REASON_OPTED_OUT;
+    case OPTOUT_THEN:
+        return REASON_OPTED_OUT_THEN;
+    case OPTOUT_BY_COOKIE:
+        return REASON_OPTOUT_COOKIE;
+    case OPTOUT_CANNOT_TELL:
+        break;
+    }
+    return REASON_OPTOUT_UNREADABLE;
+}
+
+enum answer { SAID_NOTHING, SAID_YES, SAID_NO };
+
+/* null says nothing; whatever is neither true nor null is malformed and
+ * cannot open anything: it counts as a no. */
+static enum answer read_answer(const struct json_node *n)
+{
+    if (n->type == JSON_TRUE)
+        return SAID_YES;
+    return n->type == JSON_NULL ? SAID_NOTHING : SAID_NO;
+}
+
+static bool listed(const struct purpose_plan *purpose, struct slice name)
+{
+    for (unsigned i = 0; i < purpose->app_count; i++) {
+        if (slice_eq(purpose->app[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* What the event's own consent object says of one purpose. A purpose's own
+ * name can always refuse it; only a listed name can open it (law 9). */
+static enum answer app_answer(const struct purpose_plan *purpose,
+                              const struct json_node *app)
+{
+    enum answer best = SAID_NOTHING;
+
+    if (app == NULL || app->type != JSON_OBJECT)
+        return SAID_NOTHING;
+    for (const struct json_node *n = json_first(app); n != NULL;
+         n = json_next(app, n)) {
+        bool own = listed(purpose, n->key);
+        enum answer said = SAID_NOTHING;
+
+        if (own || slice_eq(purpose->name, n->key))
+            said = read_answer(n);
+        if (said == SAID_NO)
+            return SAID_NO;
+        if (said == SAID_YES && own)
+            best = SAID_YES;
+    }
+    return best;
+}
+
+static bool signal_denies(bool sent, enum signal_policy rule,
+                          const struct purpose_plan *purpose)
+{
+    if (!sent || rule == SIGNAL_IGNORE)
+        return false;
+    return rule == SIGNAL_DENY || !purpose->exempt;
+}
+
+static enum audit_reason why_denied(const struct policy *p,
+                                    const struct purpose_plan *purpose,
+                                    const struct consent_signals *s)
+{
+    enum answer app = app_answer(purpose, s->app);
+
+    if (s->denied)
+        return REASON_CONSENT_DENIED;
+    if (app == SAID_NO)
+        return REASON_APP_DENIED;
+    if (signal_denies(s->gpc, p->gpc, purpose))
+        return REASON_GPC;
+    if (signal_denies(s->dnt, p->dnt, purpose))
+        return REASON_DNT;
+    if (purpose->basis == BASIS_CONSENT && app != SAID_YES &&
+        !purpose->asserted)
+        return REASON_NO_CONSENT;
+    return REASON_NONE;
+}
+
+void consent_decide(const struct policy *p, const struct consent_signals *s,
+                    enum optout_state optout, struct consent *out)
+{
+    enum audit_reason out_of_all = optout_reason(optout);
+
+    assert(p->purpose_count <= POLICY_PURPOSES_MAX);
+    *out = (struct consent){0};
+    for (unsigned i = 0; i < p->purpose_count; i++) {
+        enum audit_reason reason = out_of_all;
+
+        if (reason == REASON_NONE)
+            reason = why_denied(p, &p->purposes[i], s);
+        out->reason[i] = (uint8_t)reason;
+        if (reason == REASON_NONE)
+            out->allowed |= (uint16_t)(1u << i);
+    }
+}

@@ -1,0 +1,201 @@
+/* One plain event: a JSON object of the app's own making.
+ *
+ * What names a person or closes a door must be understood or the event is
+ * not: an identifier of a wrong type could not be asked for on the opt-out
+ * list. Keys that this dialect does not know are ignored and go nowhere. */
+#include "family.h"
+
+#include "lethe/audit_codes.h"
+#include "lethe/policy/base/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A number below this is seconds since 1970 (until the year 5138), any other
+ * is milliseconds (from 1973 on). */
+#define SECONDS_BELOW 1e11
+#define TIME_MS_MAX   253402300800e3 /* the year 10000 */
+
+/* The member, or NULL if it is absent or null. */
+static const struct json_node *get(const struct json_node *object,
+                                   struct slice key)
+{
+    const struct json_node *n = json_member(object, key);
+
+    return n == NULL || n->type == JSON_NULL ? NULL : n;
+}
+
+/* A text or a number's exact text into *out; SLICE_NONE if absent or empty.
+ * False: of another type. */
+static bool get_scalar(const struct json_node *event, struct slice key,
+                       struct slice *out)
+{
+    const struct json_node *n = get(event, key);
+
+    *out = SLICE_NONE;
+    if (n == NULL)
+        return true;
+    if (n->type != JSON_STRING && n->type != JSON_NUMBER)
+        return false;
+    if (n->text.len > 0)
+        *out = n->text;
+    return true;
+}
+
+static enum status read_identifiers(const struct json_node *event,
+                                    struct arena *a, struct hit *h)
+{
+    static const struct {
+        struct slice key;
+        enum id_kind kind;
+    } rows[] = {
+        {SLICE_INIT("user_id"), ID_USER},
+        {SLICE_INIT("device_id"), ID_DEVICE},
+        {SLICE_INIT("session_id"), ID_SESSION},
+        {SLICE_INIT("group_id"), ID_GROUP},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct identifier *id = &h->identifiers[h->identifier_count];
+        if (!get_scalar(event, rows[i].key, &id->exact))
+            return ST_TYPE;
+        if (id->exact.len == 0)
+            continue;
+        id->kind = rows[i].kind;
+        enum status st = dialect_canonical(id->exact, a, &id->canonical);
+        if (st != ST_OK)
+            return st;
+        h->identifier_count++;
+    }
+    return ST_OK;
+}
+
+static bool time_of_number(struct slice number, int64_t *out_ms)
+{
+    char text[JSON_NUMBER_MAX + 1];
+
+    memcpy(text, number.at, number.len);
+    text[number.len] = '\0';
+    double v = strtod(text, NULL);
+    if (v < SECONDS_BELOW)
+        v *= 1000;
+    if (!(v >= 0 && v < TIME_MS_MAX))
+        return false;
+    *out_ms = (int64_t)v;
+    return true;
+}
+
+/* RFC 3339; a text without an offset (Python's isoformat()) is UTC. */
+static bool time_of_text(struct slice s, int64_t *out_ms)
+{
+    char text[TIME_TEXT_MAX + 1];
+
+    if (time_parse(s, out_ms) == ST_OK)
+        return true;
+    if (s.len >= TIME_TEXT_MAX)
+        return false;
+    memcpy(text, s.at, s.len);
+    text[s.len] = 'Z';
+    return time_parse((struct slice){text, s.len + 1}, out_ms) == ST_OK;
+}
+
+static bool read_time(const struct json_node *event, struct hit *h)
+{
+    const struct json_node *n = get(event, SLICE("timestamp"));
+
+    if (n == NULL || (n->type == JSON_STRING && n->text.len == 0))
+        return true;
+    if (n->type == JSON_STRING)
+        h->has_time = time_of_text(n->text, &h->time_ms);
+    else if (n->type == JSON_NUMBER)
+        h->has_time = time_of_number(n->text, &h->time_ms);
+    return h->has_time;
+}
+
+/* Only a signal that is there and says yes tightens. */
+static bool says_yes(const struct json_node *n)
+{
+    if (n == NULL)
+        return false;
+    return n->type == JSON_TRUE ||
+           ((n->type == JSON_STRING || n->type == JSON_NUMBER) &&
+            slice_eq(n->text, SLICE("1")));
+}
+
+/* What the app says of consent. Anything that is neither an object nor the
+ * word counts as a refusal: it was meant to say something. */
+static void read_consent(const struct json_node *event, struct hit *h)
+{
+    const struct json_node *n = json_member(event, SLICE("consent"));
+
+    if (n != NULL && n->type == JSON_OBJECT)
+        h->signals.app = n;
+    else
+        h->signals.denied = n != NULL;
+}
+
+static void read_context(const struct json_node *context,
+                         const struct beacon *b, struct hit *h)
+{
+    static const enum context_key keys[] = {
+        CTX_IP,  CTX_USER_AGENT, CTX_LANGUAGE, CTX_SCREEN,
+        CTX_URL, CTX_REFERRER,   CTX_CAMPAIGN, CTX_TITLE,
+    };
+
+    for (size_t i = 0; context != NULL && i < sizeof(keys) / sizeof(keys[0]);
+         i++) {
+        const struct json_node *n =
+            get(context, slice_of(context_key_name(keys[i])));
+        if (n != NULL && n->type == JSON_STRING && n->text.len > 0)
+            h->context[keys[i]] = n->text;
+    }
+    if (h->context[CTX_IP].len == 0)
+        h->context[CTX_IP] = b->address;
+    if (h->context[CTX_USER_AGENT].len == 0)
+        h->context[CTX_USER_AGENT] = b->user_agent;
+    if (h->context[CTX_LANGUAGE].len == 0)
+        h->context[CTX_LANGUAGE] = b->language;
+    /* Not the Referer header: it names the page that sends, not the one that
+     * the person came from. */
+}
+
+static void read_signals(const struct json_node *event,
+                         const struct json_node *context,
+                         const struct beacon *b, struct hit *h)
+{
+    h->signals.gpc = b->gpc;
+    h->signals.dnt = b->dnt;
+    if (context != NULL) {
+        h->signals.gpc |= says_yes(json_member(context, SLICE("gpc")));
+        h->signals.dnt |= says_yes(json_member(context, SLICE("dnt")));
+    }
+    read_consent(event, h);
+}
+
+enum status plain_event_read(const struct json_node *event,
+                             const struct beacon *b, struct arena *a,
+                             struct hit *out)
+{
+    struct hit h = {.source = SOURCE_PLAIN};
+
+    if (event->type != JSON_OBJECT)
+        return ST_TYPE;
+    const struct json_node *action = get(event, SLICE("action"));
+    const struct json_node *details = get(event, SLICE("details"));
+    const struct json_node *context = get(event, SLICE("context"));
+    if (action == NULL || action->type != JSON_STRING ||
+        action->text.len == 0 ||
+        (details != NULL && details->type != JSON_OBJECT) ||
+        (context != NULL && context->type != JSON_OBJECT) ||
+        !get_scalar(event, SLICE("id"), &h.client_id) || !read_time(event, &h))
+        return ST_TYPE;
+    h.name = action->text;
+    h.fields = details;
+    read_context(context, b, &h);
+    read_signals(event, context, b, &h);
+    enum status st = read_identifiers(event, a, &h);
+    if (st == ST_OK)
+        *out = h;
+    return st;
+}

@@ -1,0 +1,588 @@
+/* Clean hits: what leaves for each of Mixbot's destinations, and that nothing
+ * else does. */
+#include "story.h"
+
+#include <setjmp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { STORE, FILE_, ANY, MP, GA, COUNT };
+
+static int open_story(void **state)
+{
+    static struct story s;
+
+    story_open(&s, story_mixbot());
+    *state = &s;
+    return 0;
+}
+
+static int close_story(void **state)
+{
+    story_close(*state);
+    return 0;
+}
+
+static const char *run(struct story *s, const char *event, unsigned d)
+{
+    assert_true(story_decide(s, slice_of(event)));
+    return story_clean(s, d);
+}
+
+#define WIN                                                                    \
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, "    \
+    "like Gecko) Chrome/120.0.0.0 Safari/537.36"
+#define UPLOAD                                                                 \
+    "{\"timestamp\":\"2026-11-22T08:59:59.999Z\",\"session_id\":\"s-1\","      \
+    "\"user_id\":\"jane\",\"device_id\":\"dev-1\",\"group_id\":\"g-1\","       \
+    "\"id\":\"e-1\",\"action\":\"File Uploaded\",\"details\":{"                \
+    "\"file_size\":12345678,\"file_type\":\"audio/x-wav\","                    \
+    "\"file_name\":\"C:\\\\jane\\\\demo.WAV\",\"bpm\":120},"                   \
+    "\"consent\":{\"product\":true},\"context\":{\"ip\":\"192.0.2.7\","        \
+    "\"url\":\"https://m.example/upload?u=jane\",\"title\":\"Jane's\","        \
+    "\"referrer\":\"https://x.test/?q=jane\",\"language\":\"fr-FR\","          \
+    "\"screen\":\"1920x1080\",\"campaign\":\"jane\",\"place\":\"Lyon\","       \
+    "\"user_agent\":\"" WIN "\"}}"
+
+/* Everything but the pseudonyms, byte for byte. */
+static void mixbot_upload_as_each_destination_gets_it(void **state)
+{
+    struct story *s = *state;
+    char want[1024];
+
+    for (unsigned d = 0; d < COUNT; d++) {
+        const char *got = run(s, UPLOAD, d);
+
+        assert_non_null(got);
+        assert_int_equal(s->clean.ids[ID_SESSION].len, 26);
+        assert_int_equal(s->clean.ids[ID_DEVICE].len, 26);
+        (void)snprintf(
+            want, sizeof want,
+            "{\"timestamp\":\"2026-11-22T08:59:00Z\",\"session_id\":\"%.26s\","
+            "\"action\":\"file_upload\",\"details\":{\"file_size\":%s,"
+            "\"file_type\":\"audio/wav\"%s},\"device_id\":\"%.26s\",%s"
+            "\"purpose\":\"%s\",\"id\":\"%.26s\"}",
+            s->clean.ids[ID_SESSION].at,
+            d == GA ? "\"10485760-52428800\"" : "12582912",
+            d == GA ? "" : ",\"file_extension\":\"wav\"",
+            s->clean.ids[ID_DEVICE].at,
+            d == GA ? ""
+                    : "\"context\":{\"user_agent\":\"Chrome 120 / "
+                      "Windows\",\"url\":\"/upload\"},",
+            d < ANY ? "audience" : "product", s->clean.event_id.at);
+        assert_string_equal(got, want);
+    }
+}
+
+static void the_bare_event_holds_details_purpose_and_id(void **state)
+{
+    struct story *s = *state;
+    const char *got = run(s, "{\"action\":\"page_view\"}", STORE);
+    char want[256];
+
+    (void)snprintf(want, sizeof want,
+                   "{\"timestamp\":\"2026-11-22T09:00:00Z\",\"action\":"
+                   "\"page_view\",\"details\":{},\"purpose\":\"audience\","
+                   "\"id\":\"%.26s\"}",
+                   s->clean.event_id.at);
+    assert_string_equal(got, want);
+    assert_int_equal(s->clean.classes, 0); /* cleared as it was */
+}
+
+static void classes_tell_what_was_stripped(void **state)
+{
+    struct story *s = *state;
+
+    (void)run(s, UPLOAD, STORE);
+    assert_int_equal(
+        s->clean.classes,
+        1u << CLASS_IDENTIFIER | 1u << CLASS_ADDRESS | 1u << CLASS_USER_AGENT |
+            1u << CLASS_URL | 1u << CLASS_REFERRER | 1u << CLASS_TITLE |
+            1u << CLASS_CAMPAIGN | 1u << CLASS_LANGUAGE | 1u << CLASS_SCREEN |
+            1u << CLASS_TIME | 1u << CLASS_FILE_NAME | 1u << CLASS_NUMBER |
+            1u << CLASS_VALUE | 1u << CLASS_UNKNOWN_FIELD |
+            1u << CLASS_EVENT_ID | 1u << CLASS_PLACE);
+    (void)run(s,
+              "{\"action\":\"genre_detection\",\"details\":{\"genre\":7,"
+              "\"confidence\":0.5}}",
+              STORE);
+    assert_int_equal(s->clean.classes, 1u << CLASS_WRONG_TYPE);
+    (void)run(s,
+              "{\"action\":\"genre_detection\",\"details\":{\"genre\":\"Pop\","
+              "\"confidence\":0.5}}",
+              STORE);
+    assert_int_equal(s->clean.classes, 0);
+}
+
+static bool same(struct slice a, struct slice b)
+{
+    return a.at != NULL && slice_eq(a, b);
+}
+
+static struct slice keep(struct slice s, char room[26])
+{
+    memcpy(room, s.at, 26);
+    return (struct slice){room, 26};
+}
+
+/* Law 8: no two destinations share an identifier, event ids included. */
+static void r23_destinations_share_no_identifier(void **state)
+{
+    struct story *s = *state;
+    char room[COUNT][3][26];
+
+    for (unsigned d = 0; d < COUNT; d++) {
+        /* one key for all: the construction alone must separate them */
+        s->keys.epoch_keys[d] = s->epoch[0];
+        assert_non_null(run(s, UPLOAD, d));
+        (void)keep(s->clean.ids[ID_SESSION], room[d][0]);
+        (void)keep(s->clean.ids[ID_DEVICE], room[d][1]);
+        (void)keep(s->clean.event_id, room[d][2]);
+        for (unsigned e = 0; e < d; e++) {
+            for (unsigned i = 0; i < 9; i++)
+                assert_memory_not_equal(room[d][i / 3], room[e][i % 3], 26);
+        }
+    }
+}
+
+static void r5_the_same_in_an_epoch_another_in_the_next(void **state)
+{
+    struct story *s = *state;
+    char room[2][26];
+    struct slice id, event;
+
+    assert_non_null(run(s, UPLOAD, STORE));
+    id = keep(s->clean.ids[ID_SESSION], room[0]);
+    event = keep(s->clean.event_id, room[1]);
+    s->now_ms += MS_PER_H;
+    assert_non_null(run(s, UPLOAD, STORE));
+    assert_true(same(id, s->clean.ids[ID_SESSION]));
+    assert_true(same(event, s->clean.event_id));
+    s->epoch[STORE][0] ^= 1;
+    assert_non_null(run(s, UPLOAD, STORE));
+    assert_false(same(id, s->clean.ids[ID_SESSION]));
+    assert_false(same(event, s->clean.event_id));
+}
+
+static void event_ids_follow_the_client_s_own_or_fresh_bytes(void **state)
+{
+    struct story *s = *state;
+    char room[26];
+    struct slice id;
+
+    assert_non_null(run(s, UPLOAD, STORE));
+    id = keep(s->clean.event_id, room);
+    s->keys.fresh_id[0] ^= 1;
+    assert_non_null(run(s, UPLOAD, STORE));
+    assert_true(same(id, s->clean.event_id));
+    assert_non_null(run(s, "{\"action\":\"page_view\"}", STORE));
+    id = keep(s->clean.event_id, room);
+    s->keys.fresh_id[0] ^= 1;
+    assert_non_null(run(s, "{\"action\":\"page_view\"}", STORE));
+    assert_false(same(id, s->clean.event_id));
+}
+
+static void visitor_is_the_first_present_of_the_destination_s_list(void **state)
+{
+    struct story *s = *state;
+
+    assert_non_null(run(s, UPLOAD, MP));
+    assert_true(same(s->clean.visitor, s->clean.ids[ID_DEVICE]));
+    assert_non_null(run(s,
+                        "{\"action\":\"page_view\",\"session_id\":\"s\","
+                        "\"consent\":{\"product\":true}}",
+                        MP));
+    assert_true(same(s->clean.visitor, s->clean.ids[ID_SESSION]));
+    assert_non_null(run(s,
+                        "{\"action\":\"page_view\",\"user_id\":\"s\","
+                        "\"consent\":{\"product\":true}}",
+                        MP));
+    assert_null(s->clean.visitor.at);
+    assert_null(s->clean.ids[ID_USER].at); /* R12: dropped by the policy */
+}
+
+static size_t fake_pseudonym(void *ctx, unsigned destination, unsigned purpose,
+                             enum id_kind kind, struct slice identifier,
+                             char out[PSEUDONYM_TEXT_MAX])
+{
+    int n = snprintf(out, PSEUDONYM_TEXT_MAX, "p%u%u%d%c", destination, purpose,
+                     (int)kind, identifier.at[0]);
+
+    ++*(unsigned *)ctx;
+    return (size_t)n;
+}
+
+static void the_worker_s_cache_is_asked_for_pseudonyms(void **state)
+{
+    struct story *s = *state;
+    unsigned calls = 0;
+
+    s->keys.pseudonym = fake_pseudonym;
+    s->keys.ctx = &calls;
+    assert_non_null(run(s, UPLOAD, MP));
+    assert_int_equal(calls, 2);
+    assert_true(slice_eq(s->clean.ids[ID_SESSION], SLICE("p312s")));
+    assert_true(slice_eq(s->clean.visitor, SLICE("p311d")));
+}
+
+static const char *at_time(struct story *s, const char *time)
+{
+    static char event[256];
+
+    (void)snprintf(event, sizeof event,
+                   "{\"action\":\"page_view\",\"timestamp\":\"%s\"}", time);
+    return run(s, event, STORE);
+}
+
+/* R14: a rounded time, never the one that came in, nor one from the future. */
+static void r14_times_are_rounded_down_and_never_ahead(void **state)
+{
+    struct story *s = *state;
+
+    assert_non_null(
+        strstr(at_time(s, "2026-11-21T23:59:59.5Z"), "2026-11-21T23:59:00Z"));
+    assert_non_null(
+        strstr(at_time(s, "2026-11-22T10:00:30+02:00"), "T08:00:00Z"));
+    assert_non_null(
+        strstr(at_time(s, "9999-12-31T23:59:59Z"), "2026-11-22T09:00:00Z"));
+    assert_non_null(
+        strstr(at_time(s, "2026-11-22T08:00:00Z"), "2026-11-22T08:00:00Z"));
+    assert_int_equal(s->clean.classes, 0);
+    assert_non_null(strstr(at_time(s, "no time"), "2026-11-22T09:00:00Z"));
+}
+
+static void expiry_is_the_spool_s_or_the_purpose_s(void **state)
+{
+    struct story *s = *state;
+
+    (void)at_time(s, "2026-11-22T08:00:00Z");
+    assert_true(s->clean.expires_ms == STORY_NOW + 72 * MS_PER_H);
+    s->p->purposes[0].retention = (struct duration){0, 2 * MS_PER_H};
+    (void)at_time(s, "2026-11-22T08:00:00Z");
+    assert_true(s->clean.expires_ms ==
+                STORY_NOW - 42123 + MS_PER_H); /* 10:00:00 */
+    s->p->purposes[0].retention = (struct duration){1, 0};
+    (void)at_time(s, "2026-10-23T00:00:00Z");
+    assert_true(s->clean.expires_ms ==
+                STORY_NOW - 42123 + 15 * MS_PER_H); /* 23 November */
+    (void)run(s, "{\"action\":\"page_view\"}", STORE);
+    assert_true(s->clean.expires_ms == STORY_NOW + 72 * MS_PER_H);
+}
+
+/* An event as it leaves is one that may come in again: names, values and
+ * rounded numbers stay what they are. */
+static void minimising_twice_is_minimising_once(void **state)
+{
+    static const char *const events[] = {
+        UPLOAD,
+        "{\"action\":\"Genre Detected\",\"details\":{\"genre\":\"drum & BASS\","
+        "\"confidence\":0.8512}}",
+        "{\"action\":\"Analysis Completed\",\"details\":{\"duration_s\":1e9,"
+        "\"success\":\"1\"}}",
+        "{\"action\":\"DAW Selected\",\"details\":{\"daw\":\"jane's\"}}",
+        "{\"action\":\"feedback_download\",\"details\":{\"format\":\"pdf\"}}"};
+    struct story *s = *state;
+    char once[2048], twice[2048];
+
+    for (unsigned i = 0; i < sizeof events / sizeof events[0]; i++) {
+        const char *a, *b;
+
+        (void)snprintf(once, sizeof once, "%s", run(s, events[i], STORE));
+        (void)snprintf(twice, sizeof twice, "%s", run(s, once, STORE));
+        a = strstr(once, "\"action\"");
+        b = strstr(twice, "\"action\"");
+        assert_non_null(a);
+        assert_non_null(b);
+        /* the ending of a name is no name: "wav" alone has none */
+        const char *end = strstr(a, ",\"file_extension\"");
+        if (end == NULL)
+            end = strstr(a, "},");
+        assert_memory_equal(a, b, (size_t)(end - a));
+    }
+}
+
+static size_t fill(struct arena *a, size_t units)
+{
+    size_t n = 0;
+
+    while (n < units && arena_alloc(a, 16) != NULL)
+        n++;
+    return n;
+}
+
+/* With a little less memory than it takes, at every step: ST_NOMEM, and *out
+ * stays as it was. */
+static void no_memory_at_any_step_forwards_nothing(void **state)
+{
+    struct story *s = *state;
+    struct arena *small = arena_new(64u << 10);
+    enum status st = ST_NOMEM;
+    size_t all, spare = 0;
+
+    assert_non_null(small);
+    all = fill(small, SIZE_MAX);
+    for (; st == ST_NOMEM && spare < 200; spare++) {
+        struct clean_hit out = {.destination = 77};
+
+        assert_true(story_decide(s, SLICE(UPLOAD)));
+        arena_reset(small);
+        (void)fill(small, all - spare);
+        st = minimise(s->p, &s->h, &s->view, &s->v, STORE, &s->keys, s->now_ms,
+                      small, &out);
+        assert_int_equal(out.destination, st == ST_OK ? STORE : 77);
+    }
+    assert_int_equal(st, ST_OK);
+    assert_true(spare > 10);
+    arena_free(small);
+}
+
+/* ---- the canary property ---- */
+
+#define CANARY_LEN 16
+
+static unsigned seed = 20261122;
+
+static unsigned next_random(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return seed >> 8;
+}
+
+/* Letters, digits and a few bytes that escapes would change. */
+static void canary_make(char out[CANARY_LEN + 1])
+{
+    static const char letters[] = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstu"
+                                  "vwxyz0123456789@%+~";
+
+    for (unsigned i = 0; i < CANARY_LEN; i++)
+        out[i] = letters[next_random() % (sizeof letters - 1)];
+    out[CANARY_LEN] = '\0';
+}
+
+static void percent(const char *in, char out[CANARY_LEN * 3 + 1])
+{
+    size_t n = 0;
+
+    for (; *in != '\0'; in++)
+        n += (size_t)snprintf(out + n, 4, "%%%02X", (unsigned)*in & 0xffu);
+}
+
+static void lower(char *s)
+{
+    for (; *s != '\0'; s++)
+        *s = (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s);
+}
+
+/* No form of the canary stands in `text`: as it is, in lower or upper case,
+ * percent-encoded, hex, base64 at each of three offsets, reversed, or hashed.
+ */
+static void assert_no_trace(const char *text, const char *canary)
+{
+    char form[256], low[4096];
+    uint8_t digest[64];
+    size_t len = strlen(canary);
+
+    (void)snprintf(low, sizeof low, "%s", text);
+    lower(low);
+    (void)snprintf(form, sizeof form, "%s", canary);
+    lower(form);
+    assert_null(strstr(low, form));
+    percent(canary, form);
+    lower(form);
+    assert_null(strstr(low, form));
+    sodium_bin2hex(form, sizeof form, (const uint8_t *)canary, len);
+    assert_null(strstr(low, form));
+    for (unsigned skip = 0; skip < 3; skip++) {
+        sodium_bin2base64(form, sizeof form, (const uint8_t *)canary + skip,
+                          (len - skip) / 3 * 3, sodium_base64_VARIANT_URLSAFE);
+        assert_null(strstr(text, form));
+    }
+    for (size_t i = 0; i < len; i++)
+        form[i] = canary[len - 1 - i];
+    form[len] = '\0';
+    assert_null(strstr(text, form));
+    crypto_hash_sha256(digest, (const uint8_t *)canary, len);
+    sodium_bin2hex(form, sizeof form, digest, 32);
+    assert_null(strstr(low, form));
+    crypto_generichash_blake2b(digest, 32, (const uint8_t *)canary, len, NULL,
+                               0);
+    sodium_bin2hex(form, sizeof form, digest, 32);
+    assert_null(strstr(low, form));
+}
+
+static const char *const actions[] = {
+    "page_view",       "File Uploaded",       "daw_selection",
+    "genre_detection", "analysis_completion", "feedback_download"};
+static const char *const keys[] = {
+    "file_size",  "file_type",  "file_name", "daw",    "genre",
+    "confidence", "duration_s", "success",   "format", "email"};
+/* Shapes a value may hide in; %s is the canary. */
+static const char *const shapes[] = {"\"%s\"",
+                                     "\"audio/wav %s\"",
+                                     "\"C:\\\\%s\\\\x.wav\"",
+                                     "\"%s.wav\"",
+                                     "\"x.%s\"",
+                                     "\"https://h.example/%s?%s\"",
+                                     "[\"%s\"]",
+                                     "{\"a\":{\"%s\":\"%s\"}}",
+                                     "\"1%s\"",
+                                     "\" Pop \\u0001%s\"",
+                                     "\"Ableton Live%s\""};
+
+struct canaries {
+    char at[64][CANARY_LEN + 1];
+    unsigned count;
+};
+
+static const char *plant(struct canaries *c)
+{
+    canary_make(c->at[c->count]);
+    return c->at[c->count++];
+}
+
+static size_t put_details(struct canaries *c, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *canary = plant(c);
+
+        n += (size_t)snprintf(out + n, size - n, "%s\"%s\":", i > 0 ? "," : "",
+                              keys[i]);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        n += (size_t)snprintf(
+            out + n, size - n,
+            shapes[next_random() % (sizeof shapes / sizeof shapes[0])], canary,
+            canary);
+#pragma GCC diagnostic pop
+    }
+    n += (size_t)snprintf(out + n, size - n, ",\"%s\":1", plant(c));
+    return n;
+}
+
+static size_t put_rest(struct canaries *c, char *out, size_t size)
+{
+    size_t n = (size_t)snprintf(
+        out, size,
+        "},\"session_id\":\"%s\",\"user_id\":\"%s\",\"device_id\":\"%s\","
+        "\"group_id\":\"%s\",\"id\":\"%s\",\"consent\":{\"product\":true,"
+        "\"%s\":true},\"extra\":\"%s\",\"context\":{\"gpc\":\"%s\"",
+        plant(c), plant(c), plant(c), plant(c), plant(c), plant(c), plant(c),
+        plant(c));
+
+    for (unsigned k = 0; k < CTX_COUNT; k++)
+        n += (size_t)snprintf(out + n, size - n, ",\"%s\":\"%s%s\"",
+                              context_key_name((enum context_key)k),
+                              k == CTX_URL
+                                  ? "https://m.example/upload/"
+                                  : (k == CTX_USER_AGENT ? "Chrome/120 " : ""),
+                              plant(c));
+    return n + (size_t)snprintf(out + n, size - n, "}}");
+}
+
+/* R4, R7-R12, R16, R17: whatever is planted wherever, no byte of it leaves. */
+static void r4_r17_no_canary_ever_leaves(void **state)
+{
+    struct story *s = *state;
+    unsigned cleaned = 0;
+
+    for (unsigned round = 0; round < 400; round++) {
+        struct canaries c = {.count = 0};
+        char event[8192];
+        size_t n = (size_t)snprintf(event, sizeof event,
+                                    "{\"action\":\"%s\",\"details\":{",
+                                    actions[round % 6]);
+
+        n += put_details(&c, event + n, sizeof event - n);
+        n += put_rest(&c, event + n, sizeof event - n);
+        assert_true(story_decide(s, (struct slice){event, n}));
+        assert_int_equal(s->v.cleared, 0x1f);
+        for (unsigned d = 0; d < COUNT; d++) {
+            const char *text = story_clean(s, d);
+
+            cleaned++;
+            for (unsigned i = 0; i < c.count; i++)
+                assert_no_trace(text, c.at[i]);
+        }
+    }
+    assert_int_equal(cleaned, 400 * COUNT);
+}
+
+/* R1: an address in any spelling and place. */
+static void r1_no_address_leaves(void **state)
+{
+    static const char *const forms[] = {
+        "203.0.113.77",       "2001:db8::77",      "::ffff:203.0.113.77",
+        "[2001:db8::77]:443", "203.0.113.77:8080", "3405803853",
+        "0xcb00714d"};
+    struct story *s = *state;
+
+    for (unsigned i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        char event[1024];
+
+        (void)snprintf(event, sizeof event,
+                       "{\"action\":\"file_upload\",\"session_id\":\"%s\","
+                       "\"details\":{\"ip\":\"%s\",\"$ip\":\"%s\","
+                       "\"uip\":\"%s\",\"file_name\":\"%s\","
+                       "\"file_type\":\"%s\"},\"consent\":{\"product\":true},"
+                       "\"context\":{\"ip\":\"%s\",\"url\":\"http://%s/\","
+                       "\"place\":\"%s\",\"user_agent\":\"%s\"}}",
+                       forms[i], forms[i], forms[i], forms[i], forms[i],
+                       forms[i], forms[i], forms[i], forms[i], forms[i]);
+        assert_true(story_decide(s, slice_of(event)));
+        for (unsigned d = 0; d < COUNT; d++) {
+            const char *text = story_clean(s, d);
+
+            assert_non_null(text);
+            assert_null(strstr(text, forms[i]));
+        }
+    }
+}
+
+/* R6, R14: the clock inside a GA client id does not survive. */
+static void r6_a_client_id_s_clock_does_not_survive(void **state)
+{
+    struct story *s = *state;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        char event[256], clock[16];
+
+        (void)snprintf(clock, sizeof clock, "%u", 1760240992u + i * 977u);
+        (void)snprintf(event, sizeof event,
+                       "{\"action\":\"page_view\",\"device_id\":"
+                       "\"315691213.%s\",\"consent\":{\"product\":true}}",
+                       clock);
+        for (unsigned d = 0; d < COUNT; d++)
+            assert_null(strstr(run(s, event, d), clock));
+    }
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_story, close_story)
+    static const struct CMUnitTest tests[] = {
+        TEST(mixbot_upload_as_each_destination_gets_it),
+        TEST(the_bare_event_holds_details_purpose_and_id),
+        TEST(classes_tell_what_was_stripped),
+        TEST(r23_destinations_share_no_identifier),
+        TEST(r5_the_same_in_an_epoch_another_in_the_next),
+        TEST(event_ids_follow_the_client_s_own_or_fresh_bytes),
+        TEST(visitor_is_the_first_present_of_the_destination_s_list),
+        TEST(the_worker_s_cache_is_asked_for_pseudonyms),
+        TEST(r14_times_are_rounded_down_and_never_ahead),
+        TEST(expiry_is_the_spool_s_or_the_purpose_s),
+        TEST(minimising_twice_is_minimising_once),
+        TEST(no_memory_at_any_step_forwards_nothing),
+        TEST(r4_r17_no_canary_ever_leaves),
+        TEST(r1_no_address_leaves),
+        TEST(r6_a_client_id_s_clock_does_not_survive),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
