@@ -46,6 +46,12 @@ struct hit_view {
 void hit_view_make(const struct event_plan *event, const struct hit *h,
                    struct hit_view *out);
 
+/* Tell `fn` the key of every field that hit_view_make() counts as unknown, for
+ * explain.h alone. */
+typedef void hit_unknown_fn(void *ctx, struct slice key);
+void hit_view_unknown(const struct event_plan *event, const struct hit *h,
+                      hit_unknown_fn *fn, void *ctx);
+
 /* The clean hit of `h` for the cleared destination `d`. *out borrows the
  * policy and the arena. `now_ms` is when it was received: an event without a
  * time, or from the future, took place then. Errors: ST_NOMEM (then: not
