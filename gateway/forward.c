@@ -2,6 +2,7 @@
  * call to its thread; facts are what that thread last published. */
 #include "lethe/gateway/forward_inner.h"
 
+#include "lethe/audit_codes.h"
 #include "lethe/policy/base/log.h"
 
 #include <assert.h>
@@ -284,6 +285,9 @@ static void run_add(struct forward_thread *t, struct call *c)
     struct next *n = c->arg;
     struct destination *d = n->dest;
 
+    /* A former one of the same key may just have moved it. */
+    journal_get_mark(t->f->parts.journal, d->now.key, &d->mark);
+    d->mark.destination = d->now.key;
     take_sinks(d, n);
     memcpy(d->day_tag, n->day_tag, sizeof(d->day_tag));
     d->next = t->dests;
@@ -317,6 +321,28 @@ static void run_update(struct forward_thread *t, struct call *c)
     send_recheck(d);
 }
 
+/* No present rule has what waits of a destination that is gone (storage.md
+ * section 2): counted and audited like all that tightening purges. */
+static void purge_gone(struct destination *d)
+{
+    bool fine = true;
+
+    if (d->purging)
+        end_purge(d);
+    move_purge_start(d, REASON_POLICY_CHANGED);
+    while (fine && !move_purge_over(d)) {
+        uint64_t before = d->purge_count;
+        struct block *first = d->first;
+        read_fill(d);
+        fine = settle_land(d) && (d->purge_count != before ||
+                                  d->first != first || d->journal_ended);
+    }
+    if (!fine)
+        log_error(LOG_FORWARD, "what a removed destination left stays",
+                  LOG_NUM("site", d->now.site_index));
+    d->purging = false;
+}
+
 static void run_remove(struct forward_thread *t, struct call *c)
 {
     struct destination **at = &t->dests, *d = c->dest;
@@ -327,25 +353,31 @@ static void run_remove(struct forward_thread *t, struct call *c)
     }
     *at = d->next;
     send_cut_all(d);
+    if (c->number != 0)
+        purge_gone(d);
     settle_wait(d);
     settle_mark(d);
     if (d->purging)
         end_purge(d);
 }
 
-static void remove_gone(struct forward *f, struct destination *d)
+static void remove_gone(struct destination *d, bool for_good)
 {
     struct forward_thread *t = d->thread;
     bool own_thread = d->type != DESTINATION_HTTP;
 
-    if (call_now(t, run_remove, d, NULL) != ST_OK) {
+    struct call *c = call_new(run_remove, d, NULL);
+    if (c == NULL) {
         log_error(LOG_FORWARD, "no memory to remove a destination");
         return; /* it stays on its thread; nothing is lost */
     }
+    c->number = for_good;
+    call_post(t, c);
+    (void)call_wait(t->f, c, -1);
+    call_unref(c);
     destination_free(d);
     if (own_thread)
         thread_end(t, 0);
-    (void)f;
 }
 
 static bool is_listed(const struct next *list, unsigned count,
@@ -377,7 +409,7 @@ static enum status commit_list(struct forward *f, struct next *list,
     pthread_mutex_unlock(&f->lock);
     for (unsigned i = 0; i < former_count; i++)
         if (!is_listed(list, count, former[i]))
-            remove_gone(f, former[i]);
+            remove_gone(former[i], find(f, former[i]->now.key) == NULL);
     for (unsigned i = 0; i < count; i++) {
         enum status one =
             call_now(list[i].thread, list[i].is_new ? run_add : run_update,

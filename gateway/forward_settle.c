@@ -168,6 +168,15 @@ static void wait_landing(struct destination *d)
     pthread_mutex_unlock(&d->lock);
 }
 
+bool settle_land(struct destination *d)
+{
+    settle_rows(d);
+    wait_landing(d);
+    (void)collect(d);
+    settle_mark(d);
+    return d->ticket_flying <= d->ticket_done;
+}
+
 /* The last rows; a failure leaves the mark before them, so that the next
  * start finds the same fragments. */
 void settle_wait(struct destination *d)
@@ -288,8 +297,8 @@ void settle_mark(struct destination *d)
  * larger than what it is part of. */
 static void fill_backlog(struct destination *d, struct forward_facts *x)
 {
-    journal_backlog(d->thread->f->parts.journal, d->now.key,
-                    &x->waiting_bytes, &x->oldest_ms, &x->cleared);
+    journal_backlog(d->thread->f->parts.journal, d->now.key, &x->waiting_bytes,
+                    &x->oldest_ms, &x->cleared);
     if (d->oldest_row_ms != 0 &&
         (x->oldest_ms == 0 || d->oldest_row_ms < x->oldest_ms))
         x->oldest_ms = d->oldest_row_ms;

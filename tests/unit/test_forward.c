@@ -406,6 +406,24 @@ static void r33_a_key_dies_with_its_last_fragment(void **state)
     assert_int_equal(live_keys(), 1);
 }
 
+static void what_a_removed_destination_left_is_purged(void **state)
+{
+    unsigned zero = 0;
+
+    (void)state;
+    recorder_answers(&w.web, 500);
+    recorder_run(&w.web);
+    add_destination(DESTINATION_HTTP, w.web.url);
+    start();
+    for (unsigned i = 0; i < 8; i++)
+        put((struct put){.from = i * 100, .count = 100, .pad = 8000});
+    assert_true(reached(is_failing, &zero));
+    assert_int_equal(forward_configure(w.forward, w.dest, 0, "2026-11-22"),
+                     ST_OK);
+    assert_int_equal(rows_of(ACT_PURGED, REASON_POLICY_CHANGED), 800);
+    expect_mark_past(0);
+}
+
 static void a_bad_list_leaves_the_former(void **state)
 {
     (void)state;
@@ -444,6 +462,7 @@ int main(void)
         T(the_operator_purges_what_waits),
         T(a_key_that_is_gone_is_counted),
         T(r33_a_key_dies_with_its_last_fragment),
+        T(what_a_removed_destination_left_is_purged),
         T(a_bad_list_leaves_the_former),
     };
 

@@ -151,6 +151,7 @@ struct destination {
     int64_t oldest_row_ms; /* of what waits in outage.db; 0 none */
 
     bool purging;
+    uint8_t purge_reason;
     uint64_t purge_until, purge_count; /* sequence; fragments */
 
     struct mark mark;
@@ -280,13 +281,15 @@ void settle_mark(struct destination *d);  /* free what is done, set the mark */
 void settle_facts(struct destination *d); /* publish */
 bool settle_rows_pending(const struct destination *d);
 void settle_wait(struct destination *d); /* at the end */
+/* Wait for the rows on their way; false: they did not get to disk. */
+bool settle_land(struct destination *d);
 
 /* forward_move.c */
 void move_if_long(struct destination *d);
 enum status move_dead(struct destination *d, struct item *i,
                       int status) MUST_CHECK;
 void move_expire(struct destination *d);
-void move_purge_start(struct destination *d);
+void move_purge_start(struct destination *d, uint8_t reason);
 bool move_purge_over(const struct destination *d);
 void move_purge_memory(struct destination *d);
 /* Dead letters become PURGED; ST_END when all are loaded. */
