@@ -3,7 +3,8 @@
  * Each destination belongs to one thread, which alone touches it. Others post
  * calls to that thread (mutex and eventfd) or read the facts it publishes.
  *
- *   forward.c            one pass; start, stop, configure
+ *   forward.c            one pass; start, stop
+ *   forward_configure.c  the list of destinations
  *   forward_door.c       poke, sweep, the operator's calls, facts
  *   forward_file.c       the synchronous sinks of one destination
  *   forward_thread.c     threads and calls
@@ -315,6 +316,9 @@ void retention_run(struct destination *d);
 
 /* forward.c: one pass of a destination. Returns ms until the next. */
 int64_t destination_run(struct destination *d);
+void purge_end(struct destination *d);
+
+/* forward_configure.c */
 void destination_free(struct destination *d);
 
 #endif
