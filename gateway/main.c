@@ -31,9 +31,9 @@ static const struct cmd_option token_options[] = {
     {"--label", "TEXT", "a note for the list"},
     {"--expires", "DURATION", "for example P30D; never if left out"},
 };
-static const struct cmd_option policy_options[] = {
+static const struct cmd_option minimise_options[] = {
     {"--policy", "FILE", "the policy; or the name of a shipped one"},
-    {"--profile", "NAME", "check every destination against this profile"},
+    {"--destination", "NAME", "whose rules; the policy's first if left out"},
 };
 static const struct cmd_option show_options[] = {
     {"--words", NULL, "the policy as sentences"},
@@ -73,8 +73,8 @@ const struct cmd cmd_table[] = {
      OPTIONS(config_only), cmd_remote},
     {"status", "", "How the running gateway does.", OPTIONS(config_only),
      cmd_remote},
-    {"policy check", "FILE", "Check a policy as a load would.",
-     OPTIONS(policy_options), cmd_policy_check},
+    {"policy check", "FILE", "Check a policy as a load would.", NULL, 0,
+     cmd_policy_check},
     {"policy explain", "POLICY [EVENTS]",
      "What becomes of each event of a sample, field by field.", NULL, 0,
      cmd_policy_explain},
@@ -88,7 +88,7 @@ const struct cmd cmd_table[] = {
      "A policy that drops everything found in a sample, to start from.", NULL,
      0, cmd_policy_draft},
     {"minimise", "[EVENTS]", "Clean old JSON Lines from standard input.",
-     OPTIONS(policy_options), cmd_minimise},
+     OPTIONS(minimise_options), cmd_minimise},
     {"audit search", "", "Find records or decisions.", OPTIONS(search_options),
      cmd_audit_search},
     {"audit verify", "[FOLDER]", "Check rows and totals of the audit log.",

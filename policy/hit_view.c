@@ -12,6 +12,8 @@ struct walk {
     struct hit_view *view;
     const struct json_node *list;   /* the outermost list around us, or NULL */
     const struct key_table *inside; /* the table of its elements */
+    hit_unknown_fn *tell;           /* NULL on the hot path */
+    void *ctx;
 };
 
 static const struct key_slot *find_slot(const struct key_table *t,
@@ -34,8 +36,10 @@ static int wildcard_field(const struct key_table *t, struct slice key)
     return t->wildcard;
 }
 
-static void unknown(struct walk *w, enum audit_class class)
+static void unknown(struct walk *w, enum audit_class class, struct slice key)
 {
+    if (w->tell != NULL)
+        w->tell(w->ctx, key);
     w->view->unknown_fields++;
     w->view->classes |= UINT32_C(1) << class;
 }
@@ -74,7 +78,7 @@ static void walk_elements(struct walk *w, const struct key_table *t,
         if (n->type == JSON_OBJECT)
             walk_object(&deeper, t, n);
         else
-            unknown(w, CLASS_WRONG_TYPE);
+            unknown(w, CLASS_WRONG_TYPE, list->key);
     }
 }
 
@@ -86,7 +90,7 @@ static void walk_inside(struct walk *w, const struct key_table *t,
     else if (!t->of_elements && n->type == JSON_OBJECT)
         walk_object(w, t, n);
     else if (n->type != JSON_NULL)
-        unknown(w, CLASS_WRONG_TYPE);
+        unknown(w, CLASS_WRONG_TYPE, n->key);
 }
 
 /* Recursion ends with the policy's tables, which are no deeper than a path
@@ -104,7 +108,7 @@ static void walk_object(struct walk *w, const struct key_table *t,
         else if (field >= 0)
             found(w, field, slot != NULL ? slot->rank : RANK_NONE - 1, n);
         else
-            unknown(w, CLASS_UNKNOWN_FIELD);
+            unknown(w, CLASS_UNKNOWN_FIELD, n->key);
     }
 }
 
@@ -122,22 +126,36 @@ static uint32_t always_stripped(const struct hit *h)
     return classes;
 }
 
-void hit_view_make(const struct event_plan *event, const struct hit *h,
-                   struct hit_view *out)
+static void look_up(struct walk *w, const struct event_plan *event,
+                    const struct hit *h)
 {
-    struct walk w = {.view = out};
+    struct hit_view *view = w->view;
 
     assert(event->field_count <= POLICY_FIELDS_MAX);
     for (unsigned i = 0; i < event->field_count; i++) {
-        out->values[i] = NULL;
-        out->lists[i] = NULL;
-        out->ranks[i] = RANK_NONE;
+        view->values[i] = NULL;
+        view->lists[i] = NULL;
+        view->ranks[i] = RANK_NONE;
     }
-    out->unknown_fields = 0;
-    out->classes = always_stripped(h);
+    view->unknown_fields = 0;
+    view->classes = always_stripped(h);
     if (h->fields != NULL && h->fields->type == JSON_OBJECT &&
         event->keys != NULL)
-        walk_object(&w, event->keys, h->fields);
+        walk_object(w, event->keys, h->fields);
     else if (h->fields != NULL && h->fields->count > 0)
-        unknown(&w, CLASS_UNKNOWN_FIELD);
+        unknown(w, CLASS_UNKNOWN_FIELD, h->fields->key);
+}
+
+void hit_view_make(const struct event_plan *event, const struct hit *h,
+                   struct hit_view *out)
+{
+    look_up(&(struct walk){.view = out}, event, h);
+}
+
+void hit_view_unknown(const struct event_plan *event, const struct hit *h,
+                      hit_unknown_fn *fn, void *ctx)
+{
+    struct hit_view view;
+
+    look_up(&(struct walk){.view = &view, .tell = fn, .ctx = ctx}, event, h);
 }

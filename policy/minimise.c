@@ -354,7 +354,7 @@ static enum status put_identifiers(const struct rule_scope *s,
 static enum status put_event_id(const struct rule_scope *s, const struct hit *h,
                                 struct clean_hit *out)
 {
-    struct pseudonym_scope scope = scope_of(s);
+    unsigned d = s->destination;
     struct slice own = h->client_id;
     char *text = arena_alloc(s->a, EVENT_ID_TEXT_BYTES);
 
@@ -363,7 +363,12 @@ static enum status put_event_id(const struct rule_scope *s, const struct hit *h,
     if (own.len == 0)
         own = (struct slice){(const char *)s->keys->fresh_id,
                              sizeof s->keys->fresh_id};
-    event_id_make(s->keys->epoch_keys[s->destination], &scope, own, text);
+    if (s->keys->event_keys[d] != NULL) {
+        event_id_of(s->keys->event_keys[d][s->purpose], own, text);
+    } else {
+        struct pseudonym_scope scope = scope_of(s);
+        event_id_make(s->keys->epoch_keys[d], &scope, own, text);
+    }
     out->event_id = (struct slice){text, EVENT_ID_TEXT_BYTES};
     return ST_OK;
 }

@@ -1,6 +1,5 @@
 #include "policy_inside.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,8 @@ size_t number_text(double value, char out[32])
             break;
     }
     if (memchr(out, 'e', (size_t)len) != NULL && value >= -NUMBER_MOST &&
-        value <= NUMBER_MOST && floor(value) >= value)
+        value <= NUMBER_MOST && (double)(int64_t)value >= value &&
+        (double)(int64_t)value <= value)
         len = snprintf(out, 32, "%.0f", value);
     return (size_t)len;
 }

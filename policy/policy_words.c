@@ -2,8 +2,6 @@
 
 #include "policy_inside.h"
 
-#include <math.h>
-
 static void part(struct buf *out, int64_t n, const char *unit, bool *first)
 {
     if (n == 0)
@@ -227,10 +225,21 @@ static void purpose_words(const struct policy *p, struct buf *out)
                      : SLICE("  Events without any identifier are dropped.\n"));
 }
 
-/* How likely it is, in percent, that a visitor among `n` shares a value. */
+/* How likely it is, in percent, that a visitor among `n` shares a value:
+ * 1 - e^-x for x = n / 2^bits, by (1 - x / 2^24)^(2^24), so that no
+ * mathematics library is needed. */
 static double shared_percent(unsigned bits, double n)
 {
-    return -expm1(-n / ldexp(1, (int)bits)) * 100;
+    double x = n, rest;
+
+    for (unsigned i = 0; i < bits; i++)
+        x /= 2;
+    if (x < 1e-4)
+        return (x - x * x / 2) * 100;
+    rest = 1 - x / (1 << 24);
+    for (unsigned i = 0; i < 24; i++)
+        rest *= rest;
+    return (1 - rest) * 100;
 }
 
 static void pseudonym_words(const struct destination_plan *d, struct buf *out)

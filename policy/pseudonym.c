@@ -138,20 +138,41 @@ size_t pseudonym_make(const uint8_t epoch_key[KEY_BYTES],
     return base32(wide, sizeof wide, out);
 }
 
+void event_key_make(const uint8_t epoch_key[KEY_BYTES],
+                    const struct pseudonym_scope *scope,
+                    uint8_t out[EVENT_KEY_BYTES])
+{
+    hash_state s;
+
+    start(&s, epoch_key, KEY_BYTES, EVENT_V1, EVENT_KEY_BYTES);
+    add_lp(&s, scope->site);
+    add_lp(&s, scope->destination);
+    add_lp(&s, scope->purpose);
+    finish(&s, out, EVENT_KEY_BYTES);
+}
+
+void event_id_of(const uint8_t event_key[EVENT_KEY_BYTES], struct slice own_id,
+                 char out[EVENT_ID_TEXT_BYTES])
+{
+    uint8_t digest[crypto_shorthash_siphashx24_BYTES];
+
+    static_assert(sizeof digest == WIDE_BYTES &&
+                      EVENT_KEY_BYTES == crypto_shorthash_siphashx24_KEYBYTES,
+                  "SipHash-128");
+    must(crypto_shorthash_siphashx24(digest, (const uint8_t *)own_id.at,
+                                     own_id.len, event_key));
+    base32(digest, sizeof digest, out);
+}
+
 void event_id_make(const uint8_t epoch_key[KEY_BYTES],
                    const struct pseudonym_scope *scope, struct slice own_id,
                    char out[EVENT_ID_TEXT_BYTES])
 {
-    uint8_t digest[WIDE_BYTES];
-    hash_state s;
+    uint8_t key[EVENT_KEY_BYTES];
 
-    start(&s, epoch_key, KEY_BYTES, EVENT_V1, sizeof digest);
-    add_lp(&s, scope->site);
-    add_lp(&s, scope->destination);
-    add_lp(&s, scope->purpose);
-    add_lp(&s, own_id);
-    finish(&s, digest, sizeof digest);
-    base32(digest, sizeof digest, out);
+    event_key_make(epoch_key, scope, key);
+    event_id_of(key, own_id, out);
+    wipe(key, sizeof key);
 }
 
 void optout_tag_make(const uint8_t optout_key[KEY_BYTES], struct slice site,

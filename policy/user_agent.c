@@ -34,50 +34,6 @@ static const char *const os_names[] = {
     [OS_LINUX] = "Linux", [OS_ANDROID] = "Android", [OS_IOS] = "iOS",
 };
 
-/* Products by rank: every browser also claims to be those below it. */
-static const struct product {
-    struct slice text;
-    enum family family;
-    unsigned rank;
-} products[] = {
-    {SLICE_INIT("Edg/"), FAMILY_EDGE, 5},
-    {SLICE_INIT("EdgA/"), FAMILY_EDGE, 5},
-    {SLICE_INIT("EdgiOS/"), FAMILY_EDGE, 5},
-    {SLICE_INIT("Edge/"), FAMILY_EDGE, 5},
-    {SLICE_INIT("OPR/"), FAMILY_OPERA, 5},
-    {SLICE_INIT("SamsungBrowser/"), FAMILY_SAMSUNG, 5},
-    {SLICE_INIT("Firefox/"), FAMILY_FIREFOX, 4},
-    {SLICE_INIT("FxiOS/"), FAMILY_FIREFOX, 4},
-    {SLICE_INIT("Chrome/"), FAMILY_CHROME, 3},
-    {SLICE_INIT("CriOS/"), FAMILY_CHROME, 3},
-    {SLICE_INIT("Version/"), FAMILY_SAFARI, 2},
-};
-
-/* Systems by rank: Android says Linux too, an iPhone "like Mac OS X". */
-static const struct system {
-    struct slice text;
-    enum os os;
-    unsigned rank;
-} systems[] = {
-    {SLICE_INIT("iPhone"), OS_IOS, 3},
-    {SLICE_INIT("iPad"), OS_IOS, 3},
-    {SLICE_INIT("iPod"), OS_IOS, 3},
-    {SLICE_INIT("Android"), OS_ANDROID, 3},
-    {SLICE_INIT("Windows"), OS_WINDOWS, 2},
-    {SLICE_INIT("Macintosh"), OS_MACOS, 2},
-    {SLICE_INIT("Linux"), OS_LINUX, 1},
-    {SLICE_INIT("X11"), OS_LINUX, 1},
-};
-
-static const struct slice bot_words[] = {
-    SLICE_INIT("bot"),      SLICE_INIT("crawl"),   SLICE_INIT("curl/"),
-    SLICE_INIT("headless"), SLICE_INIT("http"),    SLICE_INIT("lighthouse"),
-    SLICE_INIT("python"),   SLICE_INIT("preview"), SLICE_INIT("slurp"),
-    SLICE_INIT("spider"),   SLICE_INIT("scraper"), SLICE_INIT("wget/"),
-};
-
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
 struct agent {
     enum family family;
     unsigned family_rank;
@@ -101,69 +57,129 @@ static unsigned read_major(struct slice s)
     return v;
 }
 
+static bool begins(struct slice s, struct slice word)
+{
+    return s.len >= word.len && memcmp(s.at, word.at, word.len) == 0;
+}
+
+/* Products have ranks: every browser also claims to be those below it. */
+static void product(struct agent *a, struct slice s, struct slice text,
+                    enum family family, unsigned rank)
+{
+    if (rank <= a->family_rank || !begins(s, text))
+        return;
+    a->family = family;
+    a->family_rank = rank;
+    a->major = read_major(slice_skip(s, text.len));
+}
+
+/* So have systems: Android says Linux too, an iPhone "like Mac OS X". */
+static void system_name(struct agent *a, struct slice s, struct slice text,
+                        enum os os, unsigned rank)
+{
+    if (rank <= a->os_rank || !begins(s, text))
+        return;
+    a->os = os;
+    a->os_rank = rank;
+}
+
 static void read_token(struct agent *a, struct slice s)
 {
-    char first = s.at[0];
-
-    a->safari |= slice_starts(s, SLICE("Safari/"));
-    for (size_t i = 0; i < COUNT(products); i++) {
-        const struct product *p = &products[i];
-
-        if (p->text.at[0] != first || p->rank <= a->family_rank ||
-            !slice_starts(s, p->text))
-            continue;
-        a->family = p->family;
-        a->family_rank = p->rank;
-        a->major = read_major(slice_skip(s, p->text.len));
-    }
-    for (size_t i = 0; i < COUNT(systems); i++) {
-        const struct system *y = &systems[i];
-
-        if (y->text.at[0] != first || y->rank <= a->os_rank ||
-            !slice_starts(s, y->text))
-            continue;
-        a->os = y->os;
-        a->os_rank = y->rank;
+    switch (s.at[0]) {
+    case 'A':
+        system_name(a, s, SLICE("Android"), OS_ANDROID, 3);
+        break;
+    case 'C':
+        product(a, s, SLICE("Chrome/"), FAMILY_CHROME, 3);
+        product(a, s, SLICE("CriOS/"), FAMILY_CHROME, 3);
+        break;
+    case 'E':
+        product(a, s, SLICE("Edg/"), FAMILY_EDGE, 5);
+        product(a, s, SLICE("EdgA/"), FAMILY_EDGE, 5);
+        product(a, s, SLICE("EdgiOS/"), FAMILY_EDGE, 5);
+        product(a, s, SLICE("Edge/"), FAMILY_EDGE, 5);
+        break;
+    case 'F':
+        product(a, s, SLICE("Firefox/"), FAMILY_FIREFOX, 4);
+        product(a, s, SLICE("FxiOS/"), FAMILY_FIREFOX, 4);
+        break;
+    case 'L':
+        system_name(a, s, SLICE("Linux"), OS_LINUX, 1);
+        break;
+    case 'M':
+        system_name(a, s, SLICE("Macintosh"), OS_MACOS, 2);
+        break;
+    case 'O':
+        product(a, s, SLICE("OPR/"), FAMILY_OPERA, 5);
+        break;
+    case 'S':
+        product(a, s, SLICE("SamsungBrowser/"), FAMILY_SAMSUNG, 5);
+        a->safari |= begins(s, SLICE("Safari/"));
+        break;
+    case 'V':
+        product(a, s, SLICE("Version/"), FAMILY_SAFARI, 2);
+        break;
+    case 'W':
+        system_name(a, s, SLICE("Windows"), OS_WINDOWS, 2);
+        break;
+    case 'X':
+        system_name(a, s, SLICE("X11"), OS_LINUX, 1);
+        break;
+    case 'i':
+        system_name(a, s, SLICE("iPhone"), OS_IOS, 3);
+        system_name(a, s, SLICE("iPad"), OS_IOS, 3);
+        system_name(a, s, SLICE("iPod"), OS_IOS, 3);
+        break;
+    default:
+        break;
     }
 }
 
-/* First letters of bot_words: asked for every byte, so a bit test. */
-static bool may_start_bot(char lower)
+/* `word` (lower case) stands at the start of `s` in any case. */
+static bool says(struct slice s, struct slice word)
 {
-    switch (lower) {
+    if (s.len < word.len)
+        return false;
+    for (size_t i = 1; i < word.len; i++) {
+        if ((s.at[i] | 0x20) != word.at[i])
+            return false;
+    }
+    return true;
+}
+
+static bool is_letter(char c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+static bool is_upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+/* Bots name themselves in a word that begins at s.at[0] ("HeadlessChrome",
+ * "+http:"; `start`), or end in "bot". */
+static bool is_bot_word(struct slice s, bool start)
+{
+    switch (s.at[0] | 0x20) {
     case 'b':
+        return says(s, SLICE("bot"));
     case 'c':
+        return start && (says(s, SLICE("crawl")) || says(s, SLICE("curl/")));
     case 'h':
+        return start && (says(s, SLICE("headless")) || says(s, SLICE("http")));
     case 'l':
+        return start && says(s, SLICE("lighthouse"));
     case 'p':
+        return start && (says(s, SLICE("python")) || says(s, SLICE("preview")));
     case 's':
+        return start && (says(s, SLICE("slurp")) || says(s, SLICE("spider")) ||
+                         says(s, SLICE("scraper")));
     case 'w':
-        return true;
+        return start && says(s, SLICE("wget/"));
     default:
         return false;
     }
-}
-
-/* A bot's word begins at s.at[0], in any case. */
-static bool is_bot_word(struct slice s)
-{
-    char first = (char)(s.at[0] | 0x20);
-
-    if (!may_start_bot(first))
-        return false;
-    for (size_t i = 0; i < COUNT(bot_words); i++) {
-        if (bot_words[i].at[0] == first && s.len > 1 &&
-            (s.at[1] | 0x20) == bot_words[i].at[1] &&
-            slice_eq_fold(slice_head(s, bot_words[i].len), bot_words[i]))
-            return true;
-    }
-    return false;
-}
-
-static bool starts_token(struct slice s, size_t i)
-{
-    return i == 0 || s.at[i - 1] == ' ' || s.at[i - 1] == '(' ||
-           s.at[i - 1] == ';';
 }
 
 static size_t put(char *out, size_t n, const char *text)
@@ -195,10 +211,15 @@ size_t user_agent_class(struct slice agent, char out[AGENT_TEXT_MAX])
     struct agent a = {0};
 
     for (size_t i = 0; i < s.len; i++) {
-        if (is_bot_word(slice_skip(s, i)))
+        struct slice rest = {s.at + i, s.len - i};
+        char before = i == 0 ? ' ' : s.at[i - 1];
+
+        if (!is_letter(s.at[i]))
+            continue;
+        if (is_bot_word(rest, !is_letter(before) || is_upper(s.at[i])))
             return put(out, 0, family_names[FAMILY_BOT]);
-        if (starts_token(s, i))
-            read_token(&a, slice_skip(s, i));
+        if (before == ' ' || before == '(' || before == ';')
+            read_token(&a, rest);
     }
     if (a.family == FAMILY_SAFARI && !a.safari)
         a.family = FAMILY_OTHER;

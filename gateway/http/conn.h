@@ -1,5 +1,5 @@
-/* conn.h - one connection and its server, as server.c, conn.c, request.c and
- * answer.c share them.
+/* conn.h - one connection and its server, as server.c, conn.c, conn_read.c,
+ * request.c and answer.c share them.
  *
  *   HANDSHAKE -> READING <-> WAITING      an exchange is with the handler
  *                   |           |
@@ -96,6 +96,19 @@ void conn_mark_dirty(struct conn *c);
 void conn_unmark_dirty(struct conn *c);
 void conn_send(struct conn *c);                    /* may free */
 void conn_check_time(struct conn *c, int64_t now); /* may free */
+void conn_want_read(struct conn *c, bool on);
+bool conn_is_backlogged(const struct conn *c);
+/* Call back in this turn or the next, as if there were something to read. */
+void conn_resume_soon(struct conn *c);
+#define CONN_IO_END    0
+#define CONN_IO_AGAIN  -1
+#define CONN_IO_FAILED -2
+ssize_t conn_recv(struct conn *c, char *out, size_t len); /* bytes or these */
+
+/* conn_read.c: bytes in, requests out. Both may free. `fresh`: the socket was
+ * said to be readable. */
+void conn_on_readable(struct conn *c, bool fresh);
+void conn_look_while_waiting(struct conn *c);
 /* The request is over: wipe it, be ready for the next, or close. */
 void conn_end_request(struct conn *c, bool close);
 /* Answer `status` and close; tells the handler's counters. */

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -11,6 +12,9 @@ static CURLcode curl_ready;
 
 static void curl_start(void)
 {
+    /* With CURLOPT_NOSIGNAL curl leaves SIGPIPE to us; a backend that hangs
+     * up must not end the process. */
+    (void)signal(SIGPIPE, SIG_IGN);
     curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 

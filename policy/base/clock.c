@@ -54,22 +54,35 @@ static int days_in_month(int64_t year, int month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
+/* `v` as `count` digits and then `end`; printf costs more than an event may. */
+static char *put_digits(char *at, int64_t v, int count, char end)
+{
+    for (int i = count - 1; i >= 0; i--) {
+        at[i] = (char)('0' + v % 10);
+        v /= 10;
+    }
+    at[count] = end;
+    return at + count + 1;
+}
+
 size_t time_format(int64_t wall_ms, bool with_ms, char out[TIME_TEXT_MAX])
 {
     int64_t days = floor_div(wall_ms, MS_PER_DAY);
     int64_t ms = wall_ms - days * MS_PER_DAY;
     struct date d = date_from_days(days);
-    int s = (int)(ms / 1000);
-    int n = snprintf(out, TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d",
-                     (int)(d.year % 10000), d.month, d.day, s / 3600,
-                     s / 60 % 60, s % 60);
+    int64_t s = ms / 1000;
+    char *at = out;
 
+    at = put_digits(at, (d.year % 10000 + 10000) % 10000, 4, '-');
+    at = put_digits(at, d.month, 2, '-');
+    at = put_digits(at, d.day, 2, 'T');
+    at = put_digits(at, s / 3600, 2, ':');
+    at = put_digits(at, s / 60 % 60, 2, ':');
+    at = put_digits(at, s % 60, 2, with_ms ? '.' : 'Z');
     if (with_ms)
-        n += snprintf(out + n, TIME_TEXT_MAX - (size_t)n, ".%03d",
-                      (int)(ms % 1000));
-    out[n++] = 'Z';
-    out[n] = '\0';
-    return (size_t)n;
+        at = put_digits(at, ms % 1000, 3, 'Z');
+    *at = '\0';
+    return (size_t)(at - out);
 }
 
 void day_format(int64_t wall_ms, char out[DAY_TEXT_MAX])

@@ -23,6 +23,10 @@ struct minimise_keys {
     pseudonym_fn *pseudonym; /* NULL: pseudonym_make() directly */
     void *ctx;
     uint8_t fresh_id[16]; /* used where the client gave no event id */
+    /* By destination: the event keys of its purposes (event_key_make()), one
+     * a purpose of the policy; NULL: made anew for each event, which costs a
+     * BLAKE2b. */
+    const uint8_t (*event_keys[POLICY_DESTINATIONS_MAX])[EVENT_KEY_BYTES];
 };
 
 /* What every destination shares: fields found once, unknown ones counted. */
@@ -41,6 +45,12 @@ struct hit_view {
  * null counts as absent. Only the first field_count entries are written. */
 void hit_view_make(const struct event_plan *event, const struct hit *h,
                    struct hit_view *out);
+
+/* Tell `fn` the key of every field that hit_view_make() counts as unknown, for
+ * explain.h alone. */
+typedef void hit_unknown_fn(void *ctx, struct slice key);
+void hit_view_unknown(const struct event_plan *event, const struct hit *h,
+                      hit_unknown_fn *fn, void *ctx);
 
 /* The clean hit of `h` for the cleared destination `d`. *out borrows the
  * policy and the arena. `now_ms` is when it was received: an event without a

@@ -42,10 +42,20 @@ size_t pseudonym_make(const uint8_t epoch_key[KEY_BYTES],
                       enum pseudonym_shape shape, char out[PSEUDONYM_TEXT_MAX]);
 
 /* The event id for one destination: 128 bits, re-keyed from the client's own
- * id (law 8), or from 16 fresh bytes where there was none. */
+ * id (law 8), or from 16 fresh bytes where there was none: SipHash-2-4-128
+ * under the event key, which is BLAKE2b-128(K_epoch, personal
+ * "lethe.event.v1", LP(site) LP(destination) LP(purpose)). Every event needs
+ * a new one, so whoever makes many keeps the event key as long as the epoch's:
+ * event_id_make() is event_key_make() and event_id_of(). */
+#define EVENT_KEY_BYTES 16u
 void event_id_make(const uint8_t epoch_key[KEY_BYTES],
                    const struct pseudonym_scope *scope, struct slice own_id,
                    char out[EVENT_ID_TEXT_BYTES]);
+void event_key_make(const uint8_t epoch_key[KEY_BYTES],
+                    const struct pseudonym_scope *scope,
+                    uint8_t out[EVENT_KEY_BYTES]);
+void event_id_of(const uint8_t event_key[EVENT_KEY_BYTES], struct slice own_id,
+                 char out[EVENT_ID_TEXT_BYTES]);
 
 /* BLAKE2b-128(opt-out key, LP(site) LP(canonical)): storage.md 4. */
 void optout_tag_make(const uint8_t optout_key[KEY_BYTES], struct slice site,

@@ -30,11 +30,16 @@ void outage_close(struct outage *o);
 /* Store and sync; row->id is set. Errors: ST_FULL, ST_IO. */
 enum status outage_put(struct outage *o, struct outage_row *row,
                        struct slice sealed) MUST_CHECK;
+/* The same for many in one transaction and sync: all or none. */
+enum status outage_put_many(struct outage *o, struct outage_row *rows,
+                            const struct slice *sealed,
+                            unsigned count) MUST_CHECK;
 /* The oldest row of `kind` for the destination with id > after.
  * Errors: ST_END, ST_IO. */
 enum status outage_next(struct outage *o, enum outage_kind kind,
                         uint64_t destination, int64_t after,
                         struct outage_row *out, struct buf *sealed) MUST_CHECK;
+/* Errors: ST_UNKNOWN, ST_FULL, ST_IO. */
 enum status outage_set_done(struct outage *o, int64_t id,
                             uint32_t done) MUST_CHECK;
 enum status outage_delete(struct outage *o, int64_t id) MUST_CHECK;
@@ -50,6 +55,7 @@ enum status outage_count(struct outage *o, enum outage_kind kind,
 /* Some row is sealed under this slot and use. */
 enum status outage_uses_key(struct outage *o, uint32_t slot, uint32_t use,
                             bool *out_uses) MUST_CHECK;
-uint64_t outage_bytes(struct outage *o); /* size on disk */
+/* Bytes in use. Space of deleted rows is given back in large steps. */
+uint64_t outage_bytes(struct outage *o);
 
 #endif
