@@ -19,7 +19,10 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#define ARENAS_KEPT_MAX 64u  /* idle ones that a server keeps */
+/* Idle ones that a server keeps. Giving one back unmaps memory, which stops
+ * every thread for a moment: keep as many as there may be answers waiting for
+ * one sync. What they hold is only what requests touched. */
+#define ARENAS_KEPT_MAX 1024u
 #define REFUSED_MAX     64u  /* connections over the limit that get an answer */
 #define ACCEPTS_MAX     64u  /* in one go */
 #define SWEEP_MS_MAX    1000 /* how late a time limit may bite */
