@@ -180,3 +180,4 @@ WRAP_test_commit := -Wl,--wrap=fdatasync
 WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync
 WRAP_test_control := -Wl,--wrap=getsockopt
 WRAP_test_optout_faults := -Wl,--wrap=fdatasync,--wrap=pwrite
+WRAP_test_json_reader := -Wl,--wrap=memcmp
