@@ -67,6 +67,22 @@ unit: $(UNIT_BIN)
 check-unit: $(BUILD)/unit/test_$(T)
 	$(Q)$<
 
+# The house. Each check is a script that can be run alone; LINT_SINCE=REV
+# looks only at files changed since then in the slow one (clang-tidy).
+LINT_CHECKS := format includes banned sizes headers shell generated cppcheck
+.PHONY: lint fmt fmt-check
+lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest
+.PHONY: lint-selftest lint-tidy $(LINT_CHECKS:%=lint-%)
+$(LINT_CHECKS:%=lint-%) lint-selftest: lint-%:
+	@echo "  LINT  $*"
+	$(Q)CC="$(CC)" tests/lint/$*.sh
+lint-tidy:
+	@echo "  LINT  tidy"
+	$(Q)tests/lint/tidy.sh $(LINT_SINCE)
+
+fmt:
+	$(Q)tests/lint/list.sh | xargs clang-format-14 -i
+fmt-check: lint-format
 # ---- what people call -------------------------------------------------------
 .PHONY: help run test asan tsan fuzz cover install packages-build \
         packages-test packages-bench npm bench crash r33
@@ -162,3 +178,5 @@ WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
                        -Wl,--wrap=posix_fallocate
 WRAP_test_commit := -Wl,--wrap=fdatasync
 WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync
+WRAP_test_control := -Wl,--wrap=getsockopt
+WRAP_test_optout_faults := -Wl,--wrap=fdatasync,--wrap=pwrite

@@ -6,6 +6,7 @@
 #include "lethe/audit_codes.h"
 #include "lethe/gateway/forward.h"
 #include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/sink/sink.h"
 #include "lethe/policy/pseudonym.h"
 
 #include <arpa/inet.h>
@@ -35,7 +36,7 @@
 static int64_t jumped; /* atomic */
 static int64_t real_start;
 
-static int64_t real_ms(void)
+static inline int64_t real_ms(void)
 {
     struct timespec now;
 
@@ -43,13 +44,13 @@ static int64_t real_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int64_t fake_mono(void *ctx)
+static inline int64_t fake_mono(void *ctx)
 {
     (void)ctx;
     return real_ms() + __atomic_load_n(&jumped, __ATOMIC_RELAXED);
 }
 
-static int64_t fake_wall(void *ctx)
+static inline int64_t fake_wall(void *ctx)
 {
     return WALL_START + fake_mono(ctx) - real_start;
 }
@@ -61,6 +62,7 @@ static const struct clock fake_clock = {fake_wall, fake_mono, NULL};
 struct recorder {
     struct event_base *base;
     struct evhttp *http;
+    struct event *stop;
     pthread_t thread;
     bool running;
     int fd;
@@ -73,7 +75,7 @@ struct recorder {
     unsigned body_count, requests, most; /* most events in a request */
 };
 
-static unsigned count_in(const char *text, const char *word)
+static inline unsigned count_in(const char *text, const char *word)
 {
     unsigned n = 0;
 
@@ -82,7 +84,7 @@ static unsigned count_in(const char *text, const char *word)
     return n;
 }
 
-static void on_request(struct evhttp_request *q, void *ctx)
+static inline void on_request(struct evhttp_request *q, void *ctx)
 {
     struct recorder *r = ctx;
     struct evbuffer *in = evhttp_request_get_input_buffer(q);
@@ -111,13 +113,13 @@ static void on_request(struct evhttp_request *q, void *ctx)
         evhttp_send_reply(q, answer, NULL, NULL);
 }
 
-static void *recorder_main(void *ctx)
+static inline void *recorder_main(void *ctx)
 {
     event_base_dispatch(((struct recorder *)ctx)->base);
     return NULL;
 }
 
-static void on_stop(evutil_socket_t fd, short what, void *ctx)
+static inline void on_stop(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd;
     (void)what;
@@ -125,7 +127,7 @@ static void on_stop(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* Listens; answers only from recorder_run() on. */
-static void recorder_open(struct recorder *r, int receive_bytes)
+static inline void recorder_open(struct recorder *r, int receive_bytes)
 {
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -146,25 +148,25 @@ static void recorder_open(struct recorder *r, int receive_bytes)
 
 static int stop_pipe[2];
 
-static void recorder_run(struct recorder *r)
+static inline void recorder_run(struct recorder *r)
 {
     r->base = event_base_new();
     r->http = evhttp_new(r->base);
     evhttp_set_max_body_size(r->http, 64 << 20);
     evhttp_set_gencb(r->http, on_request, r);
     assert_int_equal(evhttp_accept_socket(r->http, r->fd), 0);
-    struct event *stop =
-        event_new(r->base, stop_pipe[0], EV_READ, on_stop, r->base);
-    event_add(stop, NULL);
+    r->stop = event_new(r->base, stop_pipe[0], EV_READ, on_stop, r->base);
+    event_add(r->stop, NULL);
     r->running = pthread_create(&r->thread, NULL, recorder_main, r) == 0;
     assert_true(r->running);
 }
 
-static void recorder_close(struct recorder *r)
+static inline void recorder_close(struct recorder *r)
 {
     if (r->running) {
         assert_int_equal(write(stop_pipe[1], "x", 1), 1);
         pthread_join(r->thread, NULL);
+        event_free(r->stop);
         evhttp_free(r->http);
         event_base_free(r->base);
     } else {
@@ -175,7 +177,7 @@ static void recorder_close(struct recorder *r)
     pthread_mutex_destroy(&r->lock);
 }
 
-static void recorder_answers(struct recorder *r, int answer)
+static inline void recorder_answers(struct recorder *r, int answer)
 {
     pthread_mutex_lock(&r->lock);
     r->answer = answer;
@@ -184,7 +186,7 @@ static void recorder_answers(struct recorder *r, int answer)
     pthread_mutex_unlock(&r->lock);
 }
 
-static unsigned recorder_requests(struct recorder *r)
+static inline unsigned recorder_requests(struct recorder *r)
 {
     pthread_mutex_lock(&r->lock);
     unsigned n = r->requests;
@@ -193,7 +195,7 @@ static unsigned recorder_requests(struct recorder *r)
 }
 
 /* How often event `n` arrived. */
-static unsigned recorder_has(struct recorder *r, unsigned n)
+static inline unsigned recorder_has(struct recorder *r, unsigned n)
 {
     char word[32];
     unsigned found = 0;
@@ -233,8 +235,8 @@ struct world {
 static struct world w;
 static const uint8_t master[KEY_BYTES] = {9, 8, 7};
 
-static void on_synced(void *ctx, struct group *const *groups, unsigned count,
-                      uint64_t sequence, int64_t now_ms)
+static inline void on_synced(void *ctx, struct group *const *groups,
+                             unsigned count, uint64_t sequence, int64_t now_ms)
 {
     (void)ctx;
     (void)sequence;
@@ -253,7 +255,7 @@ static void on_synced(void *ctx, struct group *const *groups, unsigned count,
 
 static const struct commit_hooks hooks = {.on_synced = on_synced};
 
-static void make_policy(void)
+static inline void make_policy(void)
 {
     struct destination_plan *d = w.policy.destinations;
 
@@ -274,7 +276,7 @@ static void make_policy(void)
             w.events[e].to[i].decides[0] = (uint8_t)(e + 1);
 }
 
-static void add_destination(enum destination_type type, char *where)
+static inline void add_destination(enum destination_type type, char *where)
 {
     unsigned i = w.dest_count++;
 
@@ -294,14 +296,14 @@ static void add_destination(enum destination_type type, char *where)
                                              .plan = i};
 }
 
-static void configure(void)
+static inline void configure(void)
 {
     assert_int_equal(
         forward_configure(w.forward, w.dest, w.dest_count, "2026-11-22"),
         ST_OK);
 }
 
-static void start(void)
+static inline void start(void)
 {
     const struct forward_parts parts = {.journal = w.journal,
                                         .commit = w.commit,
@@ -321,23 +323,23 @@ static void start(void)
     configure();
 }
 
-static void stop(void)
+static inline void stop(void)
 {
     struct forward *f = w.forward;
 
     pthread_mutex_lock(&w.lock);
     w.forward = NULL;
     pthread_mutex_unlock(&w.lock);
-    forward_stop(f, 0);
+    forward_stop(f, 1000); /* what was sent is answered */
 }
 
-static char *file_path(const char *name, char out[128])
+static inline char *file_path(const char *name, char out[128])
 {
     snprintf(out, 128, "%s/%s", w.folder, name);
     return out;
 }
 
-static int world_setup(void **state)
+static inline int world_setup(void **state)
 {
     struct journal_limits limits = {.spool_bytes = UINT64_C(1) << 34};
     struct journal_recovery found;
@@ -369,7 +371,7 @@ static int world_setup(void **state)
     return 0;
 }
 
-static int world_teardown(void **state)
+static inline int world_teardown(void **state)
 {
     char command[128];
 
@@ -390,7 +392,7 @@ static int world_teardown(void **state)
 
 /* ---- events ---- */
 
-static void on_put(struct group *g, enum status st)
+static inline void on_put(struct group *g, enum status st)
 {
     (void)g;
     pthread_mutex_lock(&w.done_lock);
@@ -410,7 +412,7 @@ struct put {
     unsigned tagged;
 };
 
-static bool reached(bool (*is)(void *), void *ctx)
+static inline bool reached(bool (*is)(void *), void *ctx)
 {
     int64_t end = real_ms() + WAIT_MS;
     const struct timespec tick = {.tv_nsec = 1000000};
@@ -423,7 +425,7 @@ static bool reached(bool (*is)(void *), void *ctx)
     return true;
 }
 
-static bool is_put(void *ctx)
+static inline bool is_put(void *ctx)
 {
     pthread_mutex_lock(&w.done_lock);
     bool is = w.done == *(unsigned *)ctx;
@@ -431,7 +433,7 @@ static bool is_put(void *ctx)
     return is;
 }
 
-static void put_body(const struct put *p, unsigned n, struct buf *out)
+static inline void put_body(const struct put *p, unsigned n, struct buf *out)
 {
     buf_printf(out, "{\"n\":%u,\"word\":\"%s\"", n,
                p->word == NULL ? "" : p->word);
@@ -445,7 +447,7 @@ static void put_body(const struct put *p, unsigned n, struct buf *out)
 }
 
 /* One blob, one group, synced when this returns. */
-static struct spool_key put(struct put p)
+static inline struct spool_key put(struct put p)
 {
     const struct clean_hit clean = {0};
     struct spool_key key;
@@ -495,7 +497,7 @@ static struct spool_key put(struct put p)
     return key;
 }
 
-static void jump(int64_t ms)
+static inline void jump(int64_t ms)
 {
     __atomic_add_fetch(&jumped, ms, __ATOMIC_RELAXED);
     if (w.forward != NULL)
@@ -504,7 +506,7 @@ static void jump(int64_t ms)
 
 /* ---- questions ---- */
 
-static struct forward_facts facts(unsigned destination)
+static inline struct forward_facts facts(unsigned destination)
 {
     struct forward_facts list[4] = {{0}};
     unsigned n = forward_list(w.forward, list, 4);
@@ -521,7 +523,7 @@ struct wanted { /* at least; compared to facts */
     bool exactly_dead;
 };
 
-static bool has_facts(void *ctx)
+static inline bool has_facts(void *ctx)
 {
     const struct wanted *want = ctx;
     struct forward_facts f = facts(want->destination);
@@ -532,7 +534,7 @@ static bool has_facts(void *ctx)
            (want->exactly_dead ? f.dead == want->dead : f.dead >= want->dead);
 }
 
-static void expect(struct wanted want)
+static inline void expect(struct wanted want)
 {
     if (!reached(has_facts, &want)) {
         struct forward_facts f = facts(want.destination);
@@ -545,7 +547,7 @@ static void expect(struct wanted want)
     }
 }
 
-static bool no_more_waits(void *ctx)
+static inline bool no_more_waits(void *ctx)
 {
     uint64_t bytes, cleared;
     int64_t oldest = 0;
@@ -555,12 +557,12 @@ static bool no_more_waits(void *ctx)
     return oldest == 0;
 }
 
-static void expect_mark_past(unsigned destination)
+static inline void expect_mark_past(unsigned destination)
 {
     assert_true(reached(no_more_waits, &destination));
 }
 
-static unsigned rows_of(unsigned act, unsigned reason)
+static inline unsigned rows_of(unsigned act, unsigned reason)
 {
     unsigned n = 0;
 
