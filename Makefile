@@ -67,6 +67,108 @@ unit: $(UNIT_BIN)
 check-unit: $(BUILD)/unit/test_$(T)
 	$(Q)$<
 
+# The house. Each check is a script that can be run alone; LINT_SINCE=REV
+# looks only at files changed since then in the slow one (clang-tidy).
+LINT_CHECKS := format includes banned sizes headers shell generated cppcheck
+.PHONY: lint fmt fmt-check
+lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest
+.PHONY: lint-selftest lint-tidy $(LINT_CHECKS:%=lint-%)
+$(LINT_CHECKS:%=lint-%) lint-selftest: lint-%:
+	@echo "  LINT  $*"
+	$(Q)CC="$(CC)" tests/lint/$*.sh
+lint-tidy:
+	@echo "  LINT  tidy"
+	$(Q)tests/lint/tidy.sh $(LINT_SINCE)
+
+fmt:
+	$(Q)tests/lint/list.sh | xargs clang-format-14 -i
+fmt-check: lint-format
+# ---- what people call -------------------------------------------------------
+.PHONY: help run test asan tsan fuzz cover install packages-build \
+        packages-test packages-bench npm bench crash r33
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make            build/lethe
+## make run        the gateway with the Mixbot policy on 127.0.0.1:8080
+run: packages-build
+	@$(MAKE) --no-print-directory all
+	@docs/examples/mixbot/run.sh $(BUILD)
+
+packages-build packages-test packages-bench:
+	@tests/install-packages.sh $(@:packages-%=%)
+
+# Node packages that tests read: a suite of JSON documents.
+npm: tests/npm/node_modules/.done
+tests/npm/node_modules/.done: tests/npm/package-lock.json | packages-test
+	@cd tests/npm && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+## make test       everything that needs no more than 15 minutes in all
+test: packages-test npm
+	@$(MAKE) --no-print-directory all unit
+	@python3 tests/run_tests.py $(BUILD) $(T)
+
+## make asan tsan  the same tests under ASan+UBSan, or TSan
+asan: packages-test npm
+	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined all unit
+	@LETHE_PATIENCE=60 python3 tests/run_tests.py build/asan $(T)
+tsan: packages-test npm
+	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread all unit
+	@TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1 \
+	 LETHE_PATIENCE=90 python3 tests/run_tests.py build/tsan $(T)
+
+## make fuzz       every fuzz target for TIME seconds (one: T=http)
+TIME ?= 30
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
+fuzz: packages-test
+	@$(MAKE) --no-print-directory BUILD=build/fuzz-obj CC=clang-14 \
+	 SAN=fuzzer-no-link,address,undefined fuzz-bins
+	@tests/fuzz/run.sh $(TIME) $(T)
+.PHONY: fuzz-bins
+fuzz-bins: $(FUZZ_BIN)
+build/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/liblethe-gateway.a \
+              $(BUILD)/liblethe-policy.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(OPT) -fsanitize=fuzzer,address,undefined -pie -pthread \
+	  -o $@ $^ $(PKG_LIBS)
+
+## make cover      line and branch coverage of the unit tests
+cover: packages-test
+	@$(MAKE) --no-print-directory BUILD=build/cov OPT='-O0 -g --coverage' \
+	 HARDEN=-fPIE all unit
+	@python3 tests/run_tests.py build/cov $(T)
+	@tests/cover.sh build/cov
+
+## make bench      beside nginx, one line a figure: name value unit ratio
+bench: packages-bench
+	@$(MAKE) --no-print-directory all
+	@python3 tests/bench/bench.py $(BUILD)
+
+## make crash      ROUNDS of kill -9 under load
+ROUNDS ?= 200
+crash: packages-test
+	@$(MAKE) --no-print-directory all
+	@python3 tests/fault/crash.py $(BUILD) $(ROUNDS)
+
+## make r33        past epochs cannot be made again
+r33: packages-test
+	@$(MAKE) --no-print-directory all
+	@python3 tests/fault/r33.py $(BUILD)
+
+## make install    DESTDIR and PREFIX are honoured
+PREFIX ?= /usr/local
+install: all
+	install -D -m 0755 $(BUILD)/lethe $(DESTDIR)$(PREFIX)/sbin/lethe
+	install -d $(DESTDIR)$(PREFIX)/share/lethe/profiles \
+	  $(DESTDIR)$(PREFIX)/share/doc/lethe $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 policy/profiles/*.json $(DESTDIR)$(PREFIX)/share/lethe/profiles
+	install -m 0644 README.md SECURITY.md LICENSE docs/*.md \
+	  $(DESTDIR)$(PREFIX)/share/doc/lethe
+	install -m 0644 docs/man/lethe.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
@@ -76,3 +178,5 @@ WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
                        -Wl,--wrap=posix_fallocate
 WRAP_test_commit := -Wl,--wrap=fdatasync
 WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync
+WRAP_test_control := -Wl,--wrap=getsockopt
+WRAP_test_optout_faults := -Wl,--wrap=fdatasync,--wrap=pwrite

@@ -3,6 +3,7 @@
 #include "lethe/gateway/build.h"
 
 #include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/version.h"
 #include "lethe/policy/base/log.h"
 
 #include <errno.h>
@@ -133,6 +134,7 @@ static enum status open_audit(struct gateway *g, const struct conf *c,
         .folder = folder,
         .node = node,
         .origin = origin,
+        .version = LETHE_VERSION,
         .rows = c->audit_rows,
         .time_step_ms = c->audit_time_step_ms,
         .clock = g->clock,

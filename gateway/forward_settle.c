@@ -284,19 +284,27 @@ void settle_mark(struct destination *d)
 
 /* ---- what others may read ---- */
 
-static void fill_counts(struct destination *d, struct forward_facts *x)
+/* What the journal has taken, read after what is done, so that no total is
+ * larger than what it is part of. */
+static void fill_backlog(struct destination *d, struct forward_facts *x)
 {
-    const struct forward_parts *p = &d->thread->f->parts;
-    uint64_t rows = 0, fragments = 0;
-    int64_t oldest = 0, oldest_row = 0;
+    journal_backlog(d->thread->f->parts.journal, d->now.key,
+                    &x->waiting_bytes, &x->oldest_ms, &x->cleared);
+    if (d->oldest_row_ms != 0 &&
+        (x->oldest_ms == 0 || d->oldest_row_ms < x->oldest_ms))
+        x->oldest_ms = d->oldest_row_ms;
+}
 
-    journal_backlog(p->journal, d->now.key, &x->waiting_bytes, &oldest,
-                    &x->cleared);
-    if (outage_count(p->outage, OUTAGE_WAITING, d->now.key, &rows, &fragments,
-                     &oldest_row) == ST_OK &&
-        rows > 0 && (oldest == 0 || oldest_row < oldest))
-        oldest = oldest_row;
-    x->oldest_ms = oldest;
+static void ask_outage(struct destination *d)
+{
+    uint64_t rows = 0, fragments = 0;
+    int64_t oldest = 0;
+
+    d->oldest_row_ms = 0;
+    if (outage_count(d->thread->f->parts.outage, OUTAGE_WAITING, d->now.key,
+                     &rows, &fragments, &oldest) == ST_OK &&
+        rows > 0)
+        d->oldest_row_ms = oldest;
 }
 
 void settle_facts(struct destination *d)
@@ -320,9 +328,10 @@ void settle_facts(struct destination *d)
     x.purged = m->purged;
     x.dead = m->dead;
     if (now >= d->next_counts) { /* asks a database */
-        fill_counts(d, &x);
+        ask_outage(d);
         d->next_counts = now + COUNTS_EVERY_MS;
     }
+    fill_backlog(d, &x);
     uint64_t gone =
         m->accepted + m->refused + m->swept + m->expired + m->purged + m->dead;
     x.waiting = x.cleared > gone ? x.cleared - gone : 0;

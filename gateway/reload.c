@@ -130,6 +130,8 @@ static void duration_text(struct duration d, char out[32])
 {
     if (d.months > 0 && d.ms == 0)
         (void)snprintf(out, 32, "P%dM", d.months);
+    else if (d.months == 0 && d.ms % MS_PER_DAY == 0)
+        (void)snprintf(out, 32, "P%lldD", (long long)(d.ms / MS_PER_DAY));
     else
         (void)snprintf(out, 32, "PT%lldS",
                        (long long)(duration_rough_ms(d) / 1000));

@@ -11,7 +11,7 @@
 #include "lethe/policy/policy.h"
 
 #define POLICY_ARENA_MAX    (256u << 20) /* bytes of one compiled policy */
-#define POLICY_RULES_MAX    60000u       /* numbered rules */
+#define POLICY_RULES_MAX    60000u       /* numbered rules: 16 bits in rows */
 #define POLICY_WORD_MAX     200u         /* bytes of one literal of a rule */
 #define POLICY_PROSE_MAX    1000u        /* bytes of words for people */
 #define POLICY_PATH_MAX     256u         /* bytes of one path to a field */
@@ -37,6 +37,7 @@ struct listed {
 struct policy_listing {
     struct listed *rules; /* rule n is rules[n - 1] */
     unsigned count;
+    struct json_tree *tree; /* owned; as policy.resolved, with places */
 };
 
 /* Names of events, open addressing, and the wildcards. */
@@ -65,6 +66,7 @@ struct load {
     struct slice *event_names; /* one row of POLICY_NAMES_MAX an event */
     unsigned *event_name_counts;
     bool nomem;
+    bool too_many; /* rules: said once */
 };
 
 /* policy_problem.c: words about mistakes, and reading values with a check. */

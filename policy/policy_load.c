@@ -101,9 +101,11 @@ static enum status resolve(struct slice text, const char *file,
 }
 
 /* SHA-256 over the canonical form of what was resolved. `extends` is done by
- * then and is left out: the form loads again to the same hash. */
-static enum status hash_resolved(struct policy *p)
+ * then and is taken out, so that the form loads again to the same hash. That
+ * tree becomes p->resolved; it has no places, which l->tree keeps. */
+static enum status hash_resolved(struct load *l)
 {
+    struct policy *p = l->p;
     static const char digits[] = "0123456789abcdef";
     struct json_complaint c;
     struct json_tree *without = NULL, *flat = NULL;
@@ -114,7 +116,7 @@ static enum status hash_resolved(struct policy *p)
     if (st != ST_OK)
         return st;
     buf_init(&b, CANONICAL_MAX);
-    st = json_merge(p->resolved, without, &flat);
+    st = json_merge(l->tree, without, &flat);
     if (st == ST_OK)
         st = json_canonical(json_tree_root(flat), &b);
     if (st == ST_OK) {
@@ -124,6 +126,8 @@ static enum status hash_resolved(struct policy *p)
             p->hash_text[2 * i + 1] = digits[p->hash[i] & 15];
         }
         p->hash_text[64] = '\0';
+        p->resolved = flat;
+        flat = NULL;
     }
     buf_free(&b);
     json_tree_free(flat);
@@ -141,7 +145,7 @@ static void finish_listing(struct load *l)
     if (listing == NULL || rules == NULL)
         return;
     memcpy(rules, l->listed.data, l->listed.len);
-    *listing = (struct policy_listing){rules, (unsigned)count};
+    *listing = (struct policy_listing){rules, (unsigned)count, l->tree};
     l->p->listing = listing;
     l->p->rule_count = (unsigned)count;
 }
@@ -172,8 +176,7 @@ static enum status compile(struct load *l)
     if (l->problems->errors > 0)
         return ST_TYPE;
     decides_make(l);
-    enum status st = hash_resolved(l->p);
-    return l->nomem ? ST_NOMEM : st;
+    return l->nomem ? ST_NOMEM : hash_resolved(l);
 }
 
 enum status policy_load(struct slice text, const char *file,
@@ -197,7 +200,6 @@ enum status policy_load(struct slice text, const char *file,
         goto fail;
     l.p->refs = 1;
     l.p->memory = a;
-    l.p->resolved = l.tree;
     l.p->extends = l.extends;
     l.p->file = load_copy(&l, slice_of(file));
     st = compile(&l);
@@ -228,5 +230,6 @@ void policy_unref(struct policy *p)
     if (before > 1)
         return;
     json_tree_free(p->resolved);
+    json_tree_free(p->listing->tree);
     arena_free(p->memory);
 }

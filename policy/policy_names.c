@@ -52,8 +52,17 @@ struct slice policy_rule_name(const struct policy *p, unsigned number)
     return p->listing->rules[number - 1].name;
 }
 
-static void list(struct load *l, const struct listed *one)
+static void list(struct load *l, const struct at *at, const struct listed *one)
 {
+    size_t count = l->listed.len / sizeof(*one);
+
+    if (count == POLICY_RULES_MAX) {
+        if (!l->too_many)
+            problem(l, at, "is rule %u; at most %u fit into a policy",
+                    POLICY_RULES_MAX + 1, POLICY_RULES_MAX);
+        l->too_many = true;
+        return;
+    }
     buf_put_bytes(&l->listed, one, sizeof(*one));
     if (l->listed.failed)
         l->nomem = true;
@@ -70,7 +79,7 @@ void list_rule(struct load *l, const struct at *at, struct rule *r,
     struct listed one = {load_path(l, at), r, of, destination, at->v};
 
     r->number = next_number(l);
-    list(l, &one);
+    list(l, at, &one);
 }
 
 void list_event(struct load *l, const struct at *at, struct event_plan *e)
@@ -78,5 +87,5 @@ void list_event(struct load *l, const struct at *at, struct event_plan *e)
     struct listed one = {load_path(l, at), NULL, e, -1, at->v};
 
     e->number = next_number(l);
-    list(l, &one);
+    list(l, at, &one);
 }

@@ -5,9 +5,9 @@
 struct event_fields {
     struct field_plan *plans;
     struct rule *rules;
-    struct key_path *keys;
+    struct buf keys;   /* struct key_path */
     struct at *places; /* of the fields, for problems with their keys */
-    unsigned count, key_count;
+    unsigned count;
 };
 
 /* The name that leaves without `as`: the path without "[]". */
@@ -42,8 +42,8 @@ static void check_out_name(struct load *l, const struct at *at,
                 "cannot leave under its own name; add \"as\" with "
                 "letters, digits, _ . $ - and spaces, at most %u",
                 POLICY_NAME_MAX);
-    for (unsigned k = 0; k < i; k++)
-        if (clash(f, i, k)) {
+    for (unsigned k = 0; k < f->count; k++)
+        if (k != i && clash(f, i, k)) {
             problem(l, at,
                     "leaves as \"%.*s\", as another field does; give "
                     "one of them another \"as\"",
@@ -52,10 +52,20 @@ static void check_out_name(struct load *l, const struct at *at,
         }
 }
 
-static void read_field(struct load *l, const struct at *at,
-                       struct event_fields *f, const struct event_plan *e)
+static void add_key(struct load *l, struct event_fields *f, struct slice path,
+                    unsigned field, unsigned rank)
 {
-    unsigned i = f->count++;
+    struct key_path one = {path, (int)field, rank, &f->places[field]};
+
+    buf_put_bytes(&f->keys, &one, sizeof(one));
+    l->nomem |= f->keys.failed;
+}
+
+/* Field `i` of the file. Those not read yet are drops. */
+static void read_field(struct load *l, struct event_fields *f, unsigned i,
+                       const struct event_plan *e)
+{
+    const struct at *at = &f->places[i];
     struct rule_spot spot = {.place = PLACE_FIELD};
     struct field_plan *plan = &f->plans[i];
 
@@ -71,11 +81,9 @@ static void read_field(struct load *l, const struct at *at,
     plan->label = spot.label;
     check_out_name(l, at, f, i);
     list_rule(l, at, &f->rules[i], e, -1);
-    f->keys[f->key_count++] =
-        (struct key_path){plan->path, (int)i, 0, &f->places[i]};
+    add_key(l, f, plan->path, i, 0);
     for (unsigned k = 0; k < spot.from_count; k++)
-        f->keys[f->key_count++] =
-            (struct key_path){spot.from[k], (int)i, k + 1, &f->places[i]};
+        add_key(l, f, spot.from[k], i, k + 1);
 }
 
 static void read_fields(struct load *l, const struct at *at,
@@ -83,6 +91,9 @@ static void read_fields(struct load *l, const struct at *at,
 {
     size_t count = at->v != NULL ? json_size(at->v) : 0;
     struct event_fields f = {.count = 0};
+
+    buf_init(&f.keys, (size_t)POLICY_FIELDS_MAX * (2 * POLICY_NAMES_MAX + 1) *
+                          sizeof(struct key_path));
 
     if (at->v != NULL &&
         !want_kind(l, at, JSON_KIND_OBJECT, "an object, field by field"))
@@ -95,16 +106,18 @@ static void read_fields(struct load *l, const struct at *at,
     f.plans = load_alloc(l, count, sizeof(*f.plans));
     f.rules = load_alloc(l, count, sizeof(*f.rules));
     f.places = load_alloc(l, count, sizeof(*f.places));
-    f.keys = load_alloc(l, count * (2 * POLICY_NAMES_MAX + 1), sizeof(*f.keys));
     if (l->nomem)
         return;
     unsigned n = 0;
     struct member *m = at->v != NULL ? members_sorted(l, at->v, &n) : NULL;
+    f.count = n;
     for (unsigned i = 0; i < n; i++) {
-        f.places[i] = at_child(at, m[i].v);
-        read_field(l, &f.places[i], &f, e);
+        f.places[m[i].index] = at_child(at, m[i].v);
+        read_field(l, &f, m[i].index, e);
     }
-    e->keys = keys_build(l, f.keys, f.key_count);
+    e->keys = keys_build(l, (const struct key_path *)(void *)f.keys.data,
+                         (unsigned)(f.keys.len / sizeof(struct key_path)));
+    buf_free(&f.keys);
     e->fields = f.plans;
     e->field_count = f.count;
     for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++)

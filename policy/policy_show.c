@@ -11,7 +11,7 @@ static void put_source(const struct policy *p, const struct json_value *v,
         buf_put(out, SLICE("  (default)\n"));
         return;
     }
-    struct json_place place = json_place_of(p->resolved, v);
+    struct json_place place = json_place_of(p->listing->tree, v);
     if (place.line > 0)
         buf_printf(out, "  (%.*s:%u:%u)\n", SLICE_ARG(p->file), place.line,
                    place.column);
@@ -134,7 +134,7 @@ static void put_defaults(const struct policy *p, struct buf *out)
     };
 
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
-        const struct json_value *v = json_tree_root(p->resolved);
+        const struct json_value *v = json_tree_root(p->listing->tree);
         if (defaults[i].object != NULL)
             v = json_get(v, defaults[i].object);
         if (v != NULL && json_get(v, defaults[i].key) != NULL)
@@ -156,7 +156,7 @@ enum status policy_show_effective(const struct policy *p, struct buf *out)
     if (st != ST_OK)
         return st;
     buf_put(out, SLICE("\nSettings\n"));
-    st = put_settings(p, json_tree_root(p->resolved), &root, out);
+    st = put_settings(p, json_tree_root(p->listing->tree), &root, out);
     put_defaults(p, out);
     if (st == ST_OK && out->failed)
         st = ST_LIMIT;

@@ -153,8 +153,8 @@ void conn_look_while_waiting(struct conn *c)
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    conn_want_read(c,
-                   false); /* level-triggered: it would fire again and again */
+    /* Level-triggered: it would fire again and again. */
+    conn_want_read(c, false);
     if (n < 0)
         conn_close(c);
     else if (n == 0)

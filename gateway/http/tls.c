@@ -62,8 +62,8 @@ static bool load(SSL_CTX *ctx, const struct conf_tls *conf)
     SSL_CTX_set_default_passwd_cb(ctx, no_pass_phrase);
     return SSL_CTX_set_min_proto_version(ctx, min) == 1 &&
            SSL_CTX_use_certificate_chain_file(ctx, conf->certificate) == 1 &&
+           /* also checks that the key is the certificate's */
            SSL_CTX_use_PrivateKey_file(ctx, conf->key, SSL_FILETYPE_PEM) == 1 &&
-           SSL_CTX_check_private_key(ctx) == 1 &&
            SSL_CTX_set_num_tickets(ctx, 0) == 1;
 }
 

@@ -5,16 +5,13 @@
 #include "lethe/gateway/sink/http_inner.h"
 
 #include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/version.h"
 #include "lethe/policy/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#ifndef LETHE_VERSION
-#define LETHE_VERSION "0"
-#endif
 
 #define ANSWER_BYTES_MAX   65536u /* of a body we throw away */
 #define BEARER_MAX         4096u

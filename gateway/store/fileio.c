@@ -72,7 +72,7 @@ enum status file_sync(int fd)
     return fdatasync(fd) == 0 ? ST_OK : file_error();
 }
 
-enum status folder_sync(const char *folder)
+enum status file_sync_folder(const char *folder)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -83,18 +83,18 @@ enum status folder_sync(const char *folder)
     return rc == 0 ? ST_OK : ST_IO;
 }
 
-enum status folder_sync_of(const char *path)
+enum status file_sync_folder_of(const char *path)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
 
     if (slash == NULL)
-        return folder_sync(".");
+        return file_sync_folder(".");
     if (slash == path)
-        return folder_sync("/");
+        return file_sync_folder("/");
     int len =
         snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
     if (len < 0 || (size_t)len >= sizeof(folder))
         return ST_IO;
-    return folder_sync(folder);
+    return file_sync_folder(folder);
 }

@@ -59,7 +59,7 @@ static struct journal *journal_new(const char *folder,
 static enum status folder_make(const char *folder)
 {
     if (mkdir(folder, 0700) == 0)
-        return folder_sync_of(folder);
+        return file_sync_folder_of(folder);
     return errno == EEXIST ? ST_OK : file_error();
 }
 
@@ -69,17 +69,17 @@ static enum status spares_make(struct journal *j)
     enum status st = ST_OK;
     unsigned want = JOURNAL_SPARES + (j->active == NULL ? 1 : 0);
 
-    while (st == ST_OK && segments_spare(j) < want) {
+    while (st == ST_OK && journal_segments_spare(j) < want) {
         struct segment *made = NULL;
-        st = segment_make(j, 0, &made);
+        st = journal_segment_make(j, 0, &made);
         if (st == ST_OK) {
-            st = segments_take(j, made);
+            st = journal_segments_take(j, made);
             if (st != ST_OK)
-                segment_free(made);
+                journal_segment_free(made);
         }
     }
     /* On a full disk what is there must do. */
-    if (st == ST_FULL && (j->active != NULL || segments_spare(j) > 0))
+    if (st == ST_FULL && (j->active != NULL || journal_segments_spare(j) > 0))
         st = ST_OK;
     return st;
 }
@@ -96,13 +96,13 @@ enum status journal_open_sized(const char *folder,
         return ST_NOMEM;
     enum status st = folder_make(folder);
     if (st == ST_OK)
-        st = segments_find(j);
+        st = journal_segments_find(j);
     if (st == ST_OK)
         st = journal_recover(j, &found);
     if (st == ST_OK)
         st = spares_make(j);
     if (st == ST_OK)
-        st = maker_start(j);
+        st = journal_maker_start(j);
     if (st != ST_OK) {
         journal_close(j);
         return st;
@@ -125,9 +125,9 @@ void journal_close(struct journal *j)
 {
     if (j == NULL)
         return;
-    maker_stop(j);
+    journal_maker_stop(j);
     for (unsigned i = 0; i < j->segment_count; i++)
-        segment_free(j->segments[i]);
+        journal_segment_free(j->segments[i]);
     (void)pthread_mutex_destroy(&j->lock);
     (void)pthread_cond_destroy(&j->changed);
     free(j->destinations);
@@ -158,7 +158,7 @@ uint64_t journal_group_bytes(const struct group *g)
 uint64_t journal_group_limit(const struct journal *j)
 {
     /* Marks and counts of all destinations and sites go along sometimes. */
-    uint64_t own = padded(
+    uint64_t own = journal_padded(
         HEADER_BYTES + (uint64_t)JOURNAL_DESTINATIONS_MAX * MARK_ENTRY_BYTES +
         (uint64_t)JOURNAL_SITES_MAX * SITE_ENTRY_BYTES);
     uint64_t most = j->segment_bytes < JOURNAL_GROUP_MAX ? j->segment_bytes

@@ -18,7 +18,7 @@ struct append { /* one journal group on its way */
     bool marks_due;
 };
 
-void segment_begin(struct journal *j, struct segment *s)
+void journal_segment_begin(struct journal *j, struct segment *s)
 {
     struct segment **tail = &j->oldest;
 
@@ -68,7 +68,7 @@ static void plan_lengths(const struct journal *j, struct append *a)
     h->sites = a->full_marks ? j->site_count : 0;
     h->body = body;
     h->rows = rows;
-    h->length = head_bytes(h) + body + rows * ROW_BYTES;
+    h->length = journal_head_bytes(h) + body + rows * ROW_BYTES;
 }
 
 static bool plan_fits(const struct journal *j, struct append *a)
@@ -77,7 +77,7 @@ static bool plan_fits(const struct journal *j, struct append *a)
         return false;
     a->full_marks = j->active->group_count == 0;
     plan_lengths(j, a);
-    return padded(a->h.length) <= j->segment_bytes - j->active->used;
+    return journal_padded(a->h.length) <= j->segment_bytes - j->active->used;
 }
 
 /* Find room: in the active segment or in a new one. */
@@ -88,13 +88,13 @@ static enum status plan_place(struct journal *j, struct append *a)
     a->full_marks = true;
     plan_lengths(j, a);
     if (a->h.length > JOURNAL_GROUP_MAX ||
-        padded(a->h.length) > j->segment_bytes)
+        journal_padded(a->h.length) > j->segment_bytes)
         return ST_LIMIT;
     if (!plan_fits(j, a)) {
-        enum status st = segment_await(j, &s);
+        enum status st = journal_segment_await(j, &s);
         if (st != ST_OK)
             return st;
-        segment_begin(j, s);
+        journal_segment_begin(j, s);
         if (!plan_fits(j, a)) /* marks that came while we waited */
             return ST_LIMIT;
     }
@@ -109,10 +109,10 @@ static enum status plan_destinations(struct journal *j, const struct append *a)
     for (unsigned i = 0; i < a->count; i++) {
         const struct group *g = a->groups[i];
         for (unsigned k = 0; k < g->blob_count; k++)
-            if (destination_add(j, g->blobs[k].destination) == NULL)
+            if (journal_destination_add(j, g->blobs[k].destination) == NULL)
                 return ST_FULL;
         for (unsigned k = 0; k < g->site_count; k++)
-            if (site_add(j, g->sites[k].site) == NULL)
+            if (journal_site_add(j, g->sites[k].site) == NULL)
                 return ST_FULL;
     }
     return ST_OK;
@@ -126,13 +126,14 @@ static enum status plan_shares(struct journal *j, const struct append *a)
         const struct group *g = a->groups[i];
         for (unsigned k = 0; k < g->blob_count; k++) {
             const struct destination *d =
-                destination_find(j, g->blobs[k].destination);
+                journal_destination_find(j, g->blobs[k].destination);
             unsigned index = (unsigned)(d - j->destinations);
-            if (destination_share(j, a->segment, index, &share) != ST_OK)
+            if (journal_destination_share(j, a->segment, index, &share) !=
+                ST_OK)
                 return ST_FULL;
         }
     }
-    return segment_reserve(a->segment) == ST_OK ? ST_OK : ST_FULL;
+    return journal_segment_reserve(a->segment) == ST_OK ? ST_OK : ST_FULL;
 }
 
 static bool carries_blobs(const struct append *a)
@@ -150,7 +151,7 @@ static bool free_space_is_low(struct journal *j)
     /* While it is low every call asks, so that it ends at once. */
     if (j->statfs_low || j->statfs_us == 0 ||
         now - j->statfs_us >= JOURNAL_STATFS_US) {
-        j->statfs_low = disk_is_low(j, 0, j->limits.disk_free);
+        j->statfs_low = journal_disk_is_low(j, 0, j->limits.disk_free);
         j->statfs_us = now;
     }
     return j->statfs_low;
@@ -169,7 +170,7 @@ static bool over_limits(struct journal *j, uint64_t bytes)
 bool journal_has_room(struct journal *j, uint64_t bytes)
 {
     (void)pthread_mutex_lock(&j->lock);
-    bool has = !over_limits(j, padded(bytes));
+    bool has = !over_limits(j, journal_padded(bytes));
     (void)pthread_mutex_unlock(&j->lock);
     return has;
 }
@@ -201,12 +202,13 @@ static enum status plan(struct journal *j, struct append *a, int64_t now_ms)
     enum status st = plan_destinations(j, a);
     if (st == ST_OK)
         st = plan_place(j, a);
-    if (st == ST_OK && carries_blobs(a) && over_limits(j, padded(a->h.length)))
+    if (st == ST_OK && carries_blobs(a) &&
+        over_limits(j, journal_padded(a->h.length)))
         st = ST_FULL;
     if (st == ST_OK)
         st = plan_shares(j, a);
     if (st == ST_OK)
-        st = buffer_reserve(j, padded(a->h.length));
+        st = buffer_reserve(j, journal_padded(a->h.length));
     if (st != ST_OK)
         return st;
     a->h.generation = a->segment->generation;
@@ -226,13 +228,13 @@ static enum status plan(struct journal *j, struct append *a, int64_t now_ms)
 static uint8_t *put_blobs(struct journal *j, const struct append *a,
                           uint8_t *at)
 {
-    uint64_t base = head_bytes(&a->h);
+    uint64_t base = journal_head_bytes(&a->h);
 
     for (unsigned i = 0; i < a->count; i++) {
         const struct group *g = a->groups[i];
         for (unsigned k = 0; k < g->blob_count; k++) {
             const struct group_blob *b = &g->blobs[k];
-            struct destination *d = destination_find(j, b->destination);
+            struct destination *d = journal_destination_find(j, b->destination);
             assert(b->offset <= g->sealed.len &&
                    b->len <= g->sealed.len - b->offset);
             struct blob_entry e = {.destination = b->destination,
@@ -245,7 +247,7 @@ static uint8_t *put_blobs(struct journal *j, const struct append *a,
                                    .expires_min_ms = b->expires_min_ms,
                                    .optout_seen = g->optout_seen};
             d->in_group += b->count;
-            blob_entry_encode(&e, at);
+            journal_blob_entry_encode(&e, at);
             at += BLOB_ENTRY_BYTES;
         }
         base += g->sealed.len;
@@ -256,16 +258,16 @@ static uint8_t *put_blobs(struct journal *j, const struct append *a,
 static uint8_t *put_sections(struct journal *j, const struct append *a,
                              uint8_t *at)
 {
-    uint64_t base = head_bytes(&a->h) + a->h.body;
+    uint64_t base = journal_head_bytes(&a->h) + a->h.body;
 
     for (unsigned i = 0; i < a->count; i++) {
         const struct group *g = a->groups[i];
         for (unsigned k = 0; k < g->site_count; k++) {
             const struct group_rows *r = &g->sites[k];
-            struct site_entry *site = site_add(j, r->site);
+            struct site_entry *site = journal_site_add(j, r->site);
             assert(r->offset <= g->rows.len &&
                    r->count <= (g->rows.len - r->offset) / ROW_BYTES);
-            rows_entry_encode(r, base + r->offset, site->rows, at);
+            journal_rows_entry_encode(r, base + r->offset, site->rows, at);
             site->rows += r->count;
             at += ROWS_ENTRY_BYTES;
         }
@@ -284,18 +286,18 @@ static void put_marks(struct journal *j, const struct append *a, uint8_t *at)
         struct mark m = d->mark;
         m.cleared = d->cleared + d->in_group;
         d->carried = d->version;
-        mark_entry_encode(&m, at);
+        journal_mark_entry_encode(&m, at);
         at += MARK_ENTRY_BYTES;
     }
     for (uint32_t i = 0; i < a->h.sites; i++) {
-        site_entry_encode(&j->sites[i], at);
+        journal_site_entry_encode(&j->sites[i], at);
         at += SITE_ENTRY_BYTES;
     }
 }
 
 static void put_head(struct journal *j, const struct append *a)
 {
-    header_encode(&a->h, j->buffer);
+    journal_header_encode(&a->h, j->buffer);
     uint8_t *at = put_blobs(j, a, j->buffer + HEADER_BYTES);
     at = put_sections(j, a, at);
     put_marks(j, a, at);
@@ -307,9 +309,9 @@ static void counts_undo(struct journal *j, const struct append *a)
     for (unsigned i = 0; i < a->count; i++) {
         const struct group *g = a->groups[i];
         for (unsigned k = 0; k < g->blob_count; k++)
-            destination_find(j, g->blobs[k].destination)->in_group = 0;
+            journal_destination_find(j, g->blobs[k].destination)->in_group = 0;
         for (unsigned k = 0; k < g->site_count; k++)
-            site_add(j, g->sites[k].site)->rows -= g->sites[k].count;
+            journal_site_add(j, g->sites[k].site)->rows -= g->sites[k].count;
     }
 }
 
@@ -317,8 +319,8 @@ static void counts_undo(struct journal *j, const struct append *a)
 
 static void put_bodies(struct journal *j, const struct append *a)
 {
-    uint8_t *at = j->buffer + head_bytes(&a->h);
-    uint64_t whole = padded(a->h.length);
+    uint8_t *at = j->buffer + journal_head_bytes(&a->h);
+    uint64_t whole = journal_padded(a->h.length);
 
     for (unsigned i = 0; i < a->count; i++) {
         const struct buf *sealed = &a->groups[i]->sealed;
@@ -333,15 +335,16 @@ static void put_bodies(struct journal *j, const struct append *a)
         at += len;
     }
     memset(at, 0, (size_t)(whole - a->h.length));
-    group_set_sums(&a->h, j->buffer);
+    journal_group_set_sums(&a->h, j->buffer);
 }
 
 static enum status write_and_sync(struct journal *j, const struct append *a)
 {
     put_bodies(j, a);
     int64_t start = journal_mono_us();
-    enum status st = file_write_at(a->segment->fd, j->buffer,
-                                   (size_t)padded(a->h.length), a->offset);
+    enum status st =
+        file_write_at(a->segment->fd, j->buffer,
+                      (size_t)journal_padded(a->h.length), a->offset);
     if (st == ST_OK)
         st = file_sync(a->segment->fd);
     __atomic_store_n(&j->sync_us, journal_mono_us() - start, __ATOMIC_RELAXED);
@@ -356,12 +359,13 @@ static void note_blobs(struct journal *j, const struct append *a)
         const struct group *g = a->groups[i];
         for (unsigned k = 0; k < g->blob_count; k++) {
             struct destination *d =
-                destination_find(j, g->blobs[k].destination);
+                journal_destination_find(j, g->blobs[k].destination);
             if (d->in_group == 0)
                 continue; /* done with its first blob here */
             d->cleared += d->in_group;
-            destination_note(j, a->segment, (unsigned)(d - j->destinations),
-                             &a->h, d->in_group);
+            journal_destination_note(j, a->segment,
+                                     (unsigned)(d - j->destinations), &a->h,
+                                     d->in_group);
             d->in_group = 0;
         }
     }
@@ -375,7 +379,7 @@ static void release_freed(struct journal *j, uint64_t oldest)
         struct segment *s = j->segments[i];
         if (s->state != SEG_FREED)
             continue;
-        if (segment_last_sequence(s) < oldest)
+        if (journal_segment_last_sequence(s) < oldest)
             s->state = SEG_SPARE;
         else
             j->oldest_moved = true;
@@ -411,7 +415,7 @@ enum status journal_append(struct journal *j, struct group *const *groups,
     /* Whatever became of this number, it is not given twice. */
     __atomic_store_n(&j->next_sequence, a.h.sequence + 1, __ATOMIC_RELEASE);
     if (st == ST_OK) {
-        segment_add_group(a.segment, &a.h, a.offset);
+        journal_segment_add_group(a.segment, &a.h, a.offset);
         publish(j, &a);
         goto done;
     }

@@ -18,12 +18,12 @@
 #define AT_SUM      24u
 #define SUM_BYTES   8u
 
-uint64_t padded(uint64_t length)
+uint64_t journal_padded(uint64_t length)
 {
     return (length + JOURNAL_PAGE - 1) / JOURNAL_PAGE * JOURNAL_PAGE;
 }
 
-size_t head_bytes(const struct journal_header *h)
+size_t journal_head_bytes(const struct journal_header *h)
 {
     return HEADER_BYTES + (size_t)h->blobs * BLOB_ENTRY_BYTES +
            (size_t)h->sections * ROWS_ENTRY_BYTES +
@@ -31,12 +31,12 @@ size_t head_bytes(const struct journal_header *h)
            (size_t)h->sites * SITE_ENTRY_BYTES;
 }
 
-void header_encode(const struct journal_header *h, uint8_t *at)
+void journal_header_encode(const struct journal_header *h, uint8_t *at)
 {
     memset(at, 0, HEADER_BYTES);
     be_put64(at, MAGIC);
     be_put32(at + 8, VERSION);
-    be_put32(at + 12, (uint32_t)head_bytes(h));
+    be_put32(at + 12, (uint32_t)journal_head_bytes(h));
     be_put64(at + 32, h->generation);
     be_put64(at + 40, h->sequence);
     be_put64(at + 48, h->ordinal);
@@ -52,8 +52,8 @@ void header_encode(const struct journal_header *h, uint8_t *at)
     be_put64(at + 112, h->rows);
 }
 
-enum status header_decode(const uint8_t *at, uint64_t room,
-                          struct journal_header *out)
+enum status journal_header_decode(const uint8_t *at, uint64_t room,
+                                  struct journal_header *out)
 {
     if (be_get64(at) != MAGIC || be_get32(at + 8) != VERSION)
         return ST_UNKNOWN;
@@ -78,7 +78,7 @@ enum status header_decode(const uint8_t *at, uint64_t room,
         h.generation >= JOURNAL_SEQUENCE_MAX)
         return ST_CORRUPT;
     /* 32-bit counts times small sizes: no overflow in 64 bits. */
-    size_t head = head_bytes(&h);
+    size_t head = journal_head_bytes(&h);
     if (head != be_get32(at + 12) || head > h.length ||
         head + h.body + h.rows * ROW_BYTES != h.length)
         return ST_CORRUPT;
@@ -86,7 +86,7 @@ enum status header_decode(const uint8_t *at, uint64_t room,
     return ST_OK;
 }
 
-void blob_entry_encode(const struct blob_entry *e, uint8_t *at)
+void journal_blob_entry_encode(const struct blob_entry *e, uint8_t *at)
 {
     be_put64(at, e->destination);
     be_put32(at + 8, e->slot);
@@ -101,7 +101,8 @@ void blob_entry_encode(const struct blob_entry *e, uint8_t *at)
     be_put64(at + 48, 0);
 }
 
-void blob_entry_at(const uint8_t *group, uint32_t index, struct blob_entry *out)
+void journal_blob_entry_at(const uint8_t *group, uint32_t index,
+                           struct blob_entry *out)
 {
     const uint8_t *at = group + HEADER_BYTES + (size_t)index * BLOB_ENTRY_BYTES;
 
@@ -118,8 +119,8 @@ void blob_entry_at(const uint8_t *group, uint32_t index, struct blob_entry *out)
     };
 }
 
-void rows_entry_encode(const struct group_rows *r, uint64_t offset,
-                       uint64_t rows_before, uint8_t *at)
+void journal_rows_entry_encode(const struct group_rows *r, uint64_t offset,
+                               uint64_t rows_before, uint8_t *at)
 {
     be_put64(at, r->site);
     be_put64(at + 8, r->policy_index);
@@ -132,8 +133,9 @@ void rows_entry_encode(const struct group_rows *r, uint64_t offset,
     be_put64(at + 80, rows_before);
 }
 
-void rows_entry_at(const struct journal_header *h, const uint8_t *group,
-                   uint32_t index, struct group_rows *out, uint64_t *out_before)
+void journal_rows_entry_at(const struct journal_header *h, const uint8_t *group,
+                           uint32_t index, struct group_rows *out,
+                           uint64_t *out_before)
 {
     const uint8_t *at = group + HEADER_BYTES +
                         (size_t)h->blobs * BLOB_ENTRY_BYTES +
@@ -151,7 +153,7 @@ void rows_entry_at(const struct journal_header *h, const uint8_t *group,
     *out_before = be_get64(at + 80);
 }
 
-void mark_entry_encode(const struct mark *m, uint8_t *at)
+void journal_mark_entry_encode(const struct mark *m, uint8_t *at)
 {
     be_put64(at, m->destination);
     be_put64(at + 8, m->sequence);
@@ -167,8 +169,8 @@ void mark_entry_encode(const struct mark *m, uint8_t *at)
     be_put64(at + 80, m->dead);
 }
 
-void mark_entry_at(const struct journal_header *h, const uint8_t *group,
-                   uint32_t index, struct mark *out)
+void journal_mark_entry_at(const struct journal_header *h, const uint8_t *group,
+                           uint32_t index, struct mark *out)
 {
     const uint8_t *at = group + HEADER_BYTES +
                         (size_t)h->blobs * BLOB_ENTRY_BYTES +
@@ -189,17 +191,17 @@ void mark_entry_at(const struct journal_header *h, const uint8_t *group,
                          .dead = be_get64(at + 80)};
 }
 
-void site_entry_encode(const struct site_entry *s, uint8_t *at)
+void journal_site_entry_encode(const struct site_entry *s, uint8_t *at)
 {
     be_put64(at, s->site);
     be_put64(at + 8, s->rows);
 }
 
-void site_entry_at(const struct journal_header *h, const uint8_t *group,
-                   uint32_t index, struct site_entry *out)
+void journal_site_entry_at(const struct journal_header *h, const uint8_t *group,
+                           uint32_t index, struct site_entry *out)
 {
-    const uint8_t *at =
-        group + head_bytes(h) - (size_t)(h->sites - index) * SITE_ENTRY_BYTES;
+    const uint8_t *at = group + journal_head_bytes(h) -
+                        (size_t)(h->sites - index) * SITE_ENTRY_BYTES;
 
     *out = (struct site_entry){be_get64(at), be_get64(at + 8)};
 }
@@ -210,30 +212,30 @@ static uint64_t head_sum(const struct journal_header *h, const uint8_t *group)
 {
     return journal_checksum(group, AT_HEAD_SUM) * 3 +
            journal_checksum(group + AT_SUM + SUM_BYTES,
-                            head_bytes(h) - AT_SUM - SUM_BYTES);
+                            journal_head_bytes(h) - AT_SUM - SUM_BYTES);
 }
 
 static uint64_t group_sum(const struct journal_header *h, const uint8_t *group)
 {
     return be_get64(group + AT_HEAD_SUM) * 3 +
            journal_checksum(group + AT_SUM + SUM_BYTES,
-                            padded(h->length) - AT_SUM - SUM_BYTES);
+                            journal_padded(h->length) - AT_SUM - SUM_BYTES);
 }
 
-void group_set_sums(const struct journal_header *h, uint8_t *group)
+void journal_group_set_sums(const struct journal_header *h, uint8_t *group)
 {
     be_put64(group + AT_HEAD_SUM, head_sum(h, group));
     be_put64(group + AT_SUM, group_sum(h, group));
 }
 
-bool head_sum_ok(const struct journal_header *h, const uint8_t *group)
+bool journal_head_sum_ok(const struct journal_header *h, const uint8_t *group)
 {
     return be_get64(group + AT_HEAD_SUM) == head_sum(h, group);
 }
 
-bool group_sum_ok(const struct journal_header *h, const uint8_t *group)
+bool journal_group_sum_ok(const struct journal_header *h, const uint8_t *group)
 {
-    return head_sum_ok(h, group) &&
+    return journal_head_sum_ok(h, group) &&
            be_get64(group + AT_SUM) == group_sum(h, group);
 }
 
@@ -242,20 +244,21 @@ static bool within(uint64_t offset, uint64_t len, uint64_t from, uint64_t to)
     return offset >= from && offset <= to && len <= to - offset;
 }
 
-bool head_in_bounds(const struct journal_header *h, const uint8_t *group)
+bool journal_head_in_bounds(const struct journal_header *h,
+                            const uint8_t *group)
 {
-    uint64_t head = head_bytes(h);
+    uint64_t head = journal_head_bytes(h);
 
     for (uint32_t i = 0; i < h->blobs; i++) {
         struct blob_entry e;
-        blob_entry_at(group, i, &e);
+        journal_blob_entry_at(group, i, &e);
         if (!within(e.offset, e.len, head, head + h->body))
             return false;
     }
     for (uint32_t i = 0; i < h->sections; i++) {
         struct group_rows r;
         uint64_t before;
-        rows_entry_at(h, group, i, &r, &before);
+        journal_rows_entry_at(h, group, i, &r, &before);
         if (!within(r.offset, (uint64_t)r.count * ROW_BYTES, head + h->body,
                     h->length))
             return false;

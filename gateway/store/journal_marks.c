@@ -16,7 +16,8 @@ static uint32_t *slot_of(const struct journal *j, uint64_t key)
     return &j->slots[at];
 }
 
-struct destination *destination_find(const struct journal *j, uint64_t key)
+struct destination *journal_destination_find(const struct journal *j,
+                                             uint64_t key)
 {
     if (j->slots == NULL)
         return NULL;
@@ -42,9 +43,9 @@ static bool destinations_grow(struct journal *j)
     return true;
 }
 
-struct destination *destination_add(struct journal *j, uint64_t key)
+struct destination *journal_destination_add(struct journal *j, uint64_t key)
 {
-    struct destination *d = destination_find(j, key);
+    struct destination *d = journal_destination_find(j, key);
 
     if (d != NULL)
         return d;
@@ -56,7 +57,7 @@ struct destination *destination_add(struct journal *j, uint64_t key)
     return d;
 }
 
-struct site_entry *site_add(struct journal *j, uint64_t site)
+struct site_entry *journal_site_add(struct journal *j, uint64_t site)
 {
     for (unsigned i = 0; i < j->site_count; i++)
         if (j->sites[i].site == site)
@@ -75,8 +76,8 @@ struct site_entry *site_add(struct journal *j, uint64_t site)
     return &j->sites[j->site_count++];
 }
 
-enum status destination_share(struct journal *j, struct segment *s,
-                              unsigned index, struct share **out)
+enum status journal_destination_share(struct journal *j, struct segment *s,
+                                      unsigned index, struct share **out)
 {
     if (index >= s->share_size) {
         unsigned size = j->destination_size;
@@ -98,9 +99,10 @@ static bool mark_is_past(const struct mark *m, uint64_t sequence, uint64_t end)
 }
 
 /* Group `h` of segment `s` holds `end` fragments of this destination. The
- * share was made by destination_share() before. */
-void destination_note(struct journal *j, struct segment *s, unsigned index,
-                      const struct journal_header *h, uint32_t end)
+ * share was made by journal_destination_share() before. */
+void journal_destination_note(struct journal *j, struct segment *s,
+                              unsigned index, const struct journal_header *h,
+                              uint32_t end)
 {
     struct destination *d = &j->destinations[index];
     struct share *share = &s->shares[index];
@@ -127,7 +129,7 @@ static bool needs_segment(const struct destination *d, unsigned index,
     return !mark_is_past(&d->mark, share->last_sequence, share->last_end);
 }
 
-bool segment_is_needed(const struct journal *j, const struct segment *s)
+bool journal_segment_is_needed(const struct journal *j, const struct segment *s)
 {
     if (!j->readers_known)
         return true; /* the forwarders are not there yet */
@@ -145,7 +147,7 @@ bool segment_is_needed(const struct journal *j, const struct segment *s)
 void journal_recycle(struct journal *j)
 {
     while (j->oldest != NULL && j->oldest != j->active &&
-           !segment_is_needed(j, j->oldest)) {
+           !journal_segment_is_needed(j, j->oldest)) {
         struct segment *s = j->oldest;
         j->oldest = s->next;
         s->next = NULL;
@@ -166,7 +168,7 @@ uint64_t journal_oldest_sequence(const struct journal *j)
 void journal_set_mark(struct journal *j, const struct mark *m)
 {
     (void)pthread_mutex_lock(&j->lock);
-    struct destination *d = destination_add(j, m->destination);
+    struct destination *d = journal_destination_add(j, m->destination);
     if (d != NULL) {
         d->mark = *m;
         d->version++;
@@ -180,7 +182,7 @@ void journal_set_mark(struct journal *j, const struct mark *m)
 void journal_get_mark(struct journal *j, uint64_t destination, struct mark *out)
 {
     (void)pthread_mutex_lock(&j->lock);
-    const struct destination *d = destination_find(j, destination);
+    const struct destination *d = journal_destination_find(j, destination);
     *out = (struct mark){.destination = destination};
     if (d != NULL) {
         *out = d->mark;
@@ -219,7 +221,7 @@ void journal_set_readers(struct journal *j, const uint64_t *destinations,
         j->destinations[i].reads = false;
     bool all = true;
     for (unsigned i = 0; i < count; i++) {
-        struct destination *d = destination_add(j, destinations[i]);
+        struct destination *d = journal_destination_add(j, destinations[i]);
         if (d != NULL)
             d->reads = true;
         else
@@ -235,7 +237,7 @@ void journal_set_readers(struct journal *j, const uint64_t *destinations,
 static int64_t accepted_at(const struct journal *j, uint64_t sequence)
 {
     for (const struct segment *s = j->oldest; s != NULL; s = s->next) {
-        if (segment_last_sequence(s) < sequence || s->group_count == 0)
+        if (journal_segment_last_sequence(s) < sequence || s->group_count == 0)
             continue;
         unsigned low = 0, high = s->group_count - 1;
         while (low < high) {
@@ -272,7 +274,7 @@ uint64_t journal_needed_bytes(const struct journal *j)
     uint64_t bytes = 0;
 
     for (const struct segment *s = j->oldest; s != NULL; s = s->next)
-        if (segment_is_needed(j, s))
+        if (journal_segment_is_needed(j, s))
             bytes += held_bytes(j, s);
     return bytes;
 }
@@ -284,7 +286,7 @@ void journal_backlog(struct journal *j, uint64_t destination,
     uint64_t bytes = 0;
 
     (void)pthread_mutex_lock(&j->lock);
-    const struct destination *d = destination_find(j, destination);
+    const struct destination *d = journal_destination_find(j, destination);
     if (d != NULL) {
         unsigned index = (unsigned)(d - j->destinations);
         for (const struct segment *s = j->oldest; s != NULL; s = s->next)

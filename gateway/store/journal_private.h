@@ -63,33 +63,35 @@ struct site_entry { /* running count, repeated at each segment's start */
 };
 
 /* --- journal_format.c */
-size_t head_bytes(const struct journal_header *h); /* header + directory */
-uint64_t padded(uint64_t length);
-void header_encode(const struct journal_header *h, uint8_t *at);
+size_t journal_head_bytes(
+    const struct journal_header *h); /* header + directory */
+uint64_t journal_padded(uint64_t length);
+void journal_header_encode(const struct journal_header *h, uint8_t *at);
 /* Checks what one page can tell: magic, version, lengths within `room`. */
-enum status header_decode(const uint8_t *at, uint64_t room,
-                          struct journal_header *out) MUST_CHECK;
-void blob_entry_encode(const struct blob_entry *e, uint8_t *at);
-void blob_entry_at(const uint8_t *group, uint32_t index,
-                   struct blob_entry *out);
-void rows_entry_encode(const struct group_rows *r, uint64_t offset,
-                       uint64_t rows_before, uint8_t *at);
+enum status journal_header_decode(const uint8_t *at, uint64_t room,
+                                  struct journal_header *out) MUST_CHECK;
+void journal_blob_entry_encode(const struct blob_entry *e, uint8_t *at);
+void journal_blob_entry_at(const uint8_t *group, uint32_t index,
+                           struct blob_entry *out);
+void journal_rows_entry_encode(const struct group_rows *r, uint64_t offset,
+                               uint64_t rows_before, uint8_t *at);
 /* .offset becomes the offset from the group's start. */
-void rows_entry_at(const struct journal_header *h, const uint8_t *group,
-                   uint32_t index, struct group_rows *out,
-                   uint64_t *out_before);
-void mark_entry_encode(const struct mark *m, uint8_t *at);
-void mark_entry_at(const struct journal_header *h, const uint8_t *group,
-                   uint32_t index, struct mark *out);
-void site_entry_encode(const struct site_entry *s, uint8_t *at);
-void site_entry_at(const struct journal_header *h, const uint8_t *group,
-                   uint32_t index, struct site_entry *out);
+void journal_rows_entry_at(const struct journal_header *h, const uint8_t *group,
+                           uint32_t index, struct group_rows *out,
+                           uint64_t *out_before);
+void journal_mark_entry_encode(const struct mark *m, uint8_t *at);
+void journal_mark_entry_at(const struct journal_header *h, const uint8_t *group,
+                           uint32_t index, struct mark *out);
+void journal_site_entry_encode(const struct site_entry *s, uint8_t *at);
+void journal_site_entry_at(const struct journal_header *h, const uint8_t *group,
+                           uint32_t index, struct site_entry *out);
 /* Sums over head and whole group, set in place or compared. */
-void group_set_sums(const struct journal_header *h, uint8_t *group);
-bool head_sum_ok(const struct journal_header *h, const uint8_t *group);
-bool group_sum_ok(const struct journal_header *h, const uint8_t *group);
+void journal_group_set_sums(const struct journal_header *h, uint8_t *group);
+bool journal_head_sum_ok(const struct journal_header *h, const uint8_t *group);
+bool journal_group_sum_ok(const struct journal_header *h, const uint8_t *group);
 /* Every offset and length in the directory lies within the group. */
-bool head_in_bounds(const struct journal_header *h, const uint8_t *group);
+bool journal_head_in_bounds(const struct journal_header *h,
+                            const uint8_t *group);
 
 /* --- journal.c */
 uint64_t journal_checksum(const uint8_t *bytes, size_t len);
@@ -175,49 +177,59 @@ struct journal {
 };
 
 /* --- journal_segment.c (lock held unless it says otherwise) */
-enum status segments_find(struct journal *j) MUST_CHECK; /* no lock: open */
-enum status segment_make(const struct journal *j, uint64_t keep_free,
-                         struct segment **out) MUST_CHECK; /* without lock */
-enum status segments_take(struct journal *j, struct segment *made) MUST_CHECK;
-void segment_free(struct segment *s);
-struct segment *segment_spare(struct journal *j);
-unsigned segments_spare(const struct journal *j);
-enum status maker_start(struct journal *j) MUST_CHECK; /* without lock */
-void maker_stop(struct journal *j);                    /* without lock */
+enum status journal_segments_find(struct journal *j)
+    MUST_CHECK; /* no lock: open */
+enum status journal_segment_make(const struct journal *j, uint64_t keep_free,
+                                 struct segment **out)
+    MUST_CHECK; /* without lock */
+enum status journal_segments_take(struct journal *j,
+                                  struct segment *made) MUST_CHECK;
+void journal_segment_free(struct segment *s);
+struct segment *journal_segment_spare(struct journal *j);
+unsigned journal_segments_spare(const struct journal *j);
+enum status journal_maker_start(struct journal *j)
+    MUST_CHECK;                             /* without lock */
+void journal_maker_stop(struct journal *j); /* without lock */
 /* A spare, waiting for the maker's next attempt if there is none. */
-enum status segment_await(struct journal *j, struct segment **out) MUST_CHECK;
+enum status journal_segment_await(struct journal *j,
+                                  struct segment **out) MUST_CHECK;
 /* Room for one more group; then adding it cannot fail. */
-enum status segment_reserve(struct segment *s) MUST_CHECK;
-void segment_add_group(struct segment *s, const struct journal_header *h,
-                       uint64_t offset);
-uint64_t segment_last_sequence(const struct segment *s); /* 0: empty */
-bool disk_is_low(const struct journal *j, uint64_t more, uint64_t keep_free);
+enum status journal_segment_reserve(struct segment *s) MUST_CHECK;
+void journal_segment_add_group(struct segment *s,
+                               const struct journal_header *h, uint64_t offset);
+uint64_t journal_segment_last_sequence(const struct segment *s); /* 0: empty */
+bool journal_disk_is_low(const struct journal *j, uint64_t more,
+                         uint64_t keep_free);
 
 /* --- journal_marks.c (lock held) */
-struct destination *destination_find(const struct journal *j, uint64_t key);
+struct destination *journal_destination_find(const struct journal *j,
+                                             uint64_t key);
 /* NULL: out of memory or JOURNAL_DESTINATIONS_MAX. May move the others. */
-struct destination *destination_add(struct journal *j, uint64_t key);
-enum status destination_share(struct journal *j, struct segment *s,
-                              unsigned index, struct share **out) MUST_CHECK;
-void destination_note(struct journal *j, struct segment *s, unsigned index,
-                      const struct journal_header *h, uint32_t end);
-struct site_entry *site_add(struct journal *j, uint64_t site);
-bool segment_is_needed(const struct journal *j, const struct segment *s);
+struct destination *journal_destination_add(struct journal *j, uint64_t key);
+enum status journal_destination_share(struct journal *j, struct segment *s,
+                                      unsigned index,
+                                      struct share **out) MUST_CHECK;
+void journal_destination_note(struct journal *j, struct segment *s,
+                              unsigned index, const struct journal_header *h,
+                              uint32_t end);
+struct site_entry *journal_site_add(struct journal *j, uint64_t site);
+bool journal_segment_is_needed(const struct journal *j,
+                               const struct segment *s);
 void journal_recycle(struct journal *j);
 uint64_t journal_needed_bytes(const struct journal *j);
 uint64_t journal_oldest_sequence(const struct journal *j);
 
 /* --- journal_append.c (lock held) */
-void segment_begin(struct journal *j, struct segment *s);
+void journal_segment_begin(struct journal *j, struct segment *s);
 
 /* --- journal_recover.c */
 enum status journal_recover(struct journal *j,
                             struct journal_recovery *out) MUST_CHECK;
 
 /* --- journal_read.c: head of a group into memory of its own (free it) */
-enum status group_load(int fd, uint64_t offset, uint64_t pages, bool whole,
-                       struct journal_header *out_header,
-                       uint8_t **out_bytes) MUST_CHECK;
+enum status journal_group_load(int fd, uint64_t offset, uint64_t pages,
+                               bool whole, struct journal_header *out_header,
+                               uint8_t **out_bytes) MUST_CHECK;
 
 /* journal_open with another size of segment (a multiple of JOURNAL_PAGE), for
  * tests. */

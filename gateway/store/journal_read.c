@@ -4,8 +4,9 @@
 
 #include <stdlib.h>
 
-enum status group_load(int fd, uint64_t offset, uint64_t pages, bool whole,
-                       struct journal_header *out_header, uint8_t **out_bytes)
+enum status journal_group_load(int fd, uint64_t offset, uint64_t pages,
+                               bool whole, struct journal_header *out_header,
+                               uint8_t **out_bytes)
 {
     struct journal_header h;
     uint8_t *bytes = malloc(JOURNAL_PAGE);
@@ -16,10 +17,11 @@ enum status group_load(int fd, uint64_t offset, uint64_t pages, bool whole,
     st = file_read_at(fd, bytes, JOURNAL_PAGE, offset);
     if (st != ST_OK)
         goto fail;
-    st = header_decode(bytes, pages * JOURNAL_PAGE, &h);
+    st = journal_header_decode(bytes, pages * JOURNAL_PAGE, &h);
     if (st != ST_OK)
         goto fail;
-    size_t want = whole ? (size_t)padded(h.length) : head_bytes(&h);
+    size_t want =
+        whole ? (size_t)journal_padded(h.length) : journal_head_bytes(&h);
     if (want > JOURNAL_PAGE) {
         uint8_t *more = realloc(bytes, want);
         st = ST_NOMEM;
@@ -32,8 +34,9 @@ enum status group_load(int fd, uint64_t offset, uint64_t pages, bool whole,
             goto fail;
     }
     st = ST_CORRUPT;
-    if (!(whole ? group_sum_ok(&h, bytes) : head_sum_ok(&h, bytes)) ||
-        !head_in_bounds(&h, bytes))
+    if (!(whole ? journal_group_sum_ok(&h, bytes)
+                : journal_head_sum_ok(&h, bytes)) ||
+        !journal_head_in_bounds(&h, bytes))
         goto fail;
     *out_header = h;
     *out_bytes = bytes;
@@ -71,7 +74,7 @@ static const struct group_at *group_from(const struct segment *s,
 static bool find_group(const struct journal *j, uint64_t sequence,
                        uint64_t destination, struct found *out)
 {
-    const struct destination *d = destination_find(j, destination);
+    const struct destination *d = journal_destination_find(j, destination);
 
     if (d == NULL)
         return false;
@@ -123,13 +126,13 @@ static enum status read_in_group(const struct found *f, uint64_t destination,
     uint64_t i;
 
     enum status st =
-        group_load(f->segment->fd, (uint64_t)f->at.page * JOURNAL_PAGE,
-                   f->at.pages, false, &h, &head);
+        journal_group_load(f->segment->fd, (uint64_t)f->at.page * JOURNAL_PAGE,
+                           f->at.pages, false, &h, &head);
     if (st != ST_OK)
         return st;
     st = ST_END;
     for (i = at->offset; i < h.blobs; i++) {
-        blob_entry_at(head, (uint32_t)i, &e);
+        journal_blob_entry_at(head, (uint32_t)i, &e);
         if (e.destination == destination)
             break;
     }
@@ -189,7 +192,7 @@ static enum status replay_group(const struct journal_header *h,
     for (uint32_t i = 0; i < h->sections; i++) {
         struct group_rows site;
         uint64_t before;
-        rows_entry_at(h, group, i, &site, &before);
+        journal_rows_entry_at(h, group, i, &site, &before);
         enum status st = each(ctx, &site, before, group + site.offset);
         if (st != ST_OK)
             return st;
@@ -205,9 +208,9 @@ enum status journal_replay_rows(struct journal *j, journal_rows_fn *each,
         for (unsigned i = 0; i < s->group_count; i++) {
             struct journal_header h;
             uint8_t *group;
-            enum status st =
-                group_load(s->fd, (uint64_t)s->groups[i].page * JOURNAL_PAGE,
-                           s->groups[i].pages, true, &h, &group);
+            enum status st = journal_group_load(
+                s->fd, (uint64_t)s->groups[i].page * JOURNAL_PAGE,
+                s->groups[i].pages, true, &h, &group);
             if (st != ST_OK)
                 return st;
             st = replay_group(&h, group, each, ctx);

@@ -40,7 +40,7 @@ static void scan_torn(struct scan *c, const struct journal_header *h)
 {
     if (h->sequence > c->torn_sequence) {
         c->torn_sequence = h->sequence;
-        c->torn_bytes = padded(h->length);
+        c->torn_bytes = journal_padded(h->length);
     }
 }
 
@@ -52,12 +52,13 @@ static enum status scan_pages(struct scan *c, struct segment *s, uint64_t room)
         struct journal_header h;
         const uint8_t *group = c->bytes + at;
         uint64_t step = JOURNAL_PAGE;
-        if (header_decode(group, room - at, &h) == ST_OK) {
-            if (group_sum_ok(&h, group) && head_in_bounds(&h, group)) {
+        if (journal_header_decode(group, room - at, &h) == ST_OK) {
+            if (journal_group_sum_ok(&h, group) &&
+                journal_head_in_bounds(&h, group)) {
                 enum status st = scan_add(c, s, at, &h);
                 if (st != ST_OK)
                     return st;
-                step = padded(h.length);
+                step = journal_padded(h.length);
             } else {
                 scan_torn(c, &h);
             }
@@ -149,16 +150,16 @@ static enum status take_blobs(struct journal *j, struct segment *s,
     struct share *share;
 
     for (uint32_t i = 0; i < h->blobs; i++) {
-        blob_entry_at(group, i, &e);
-        struct destination *d = destination_add(j, e.destination);
+        journal_blob_entry_at(group, i, &e);
+        struct destination *d = journal_destination_add(j, e.destination);
         if (d == NULL)
             return ST_NOMEM;
         unsigned index = (unsigned)(d - j->destinations);
-        enum status st = destination_share(j, s, index, &share);
+        enum status st = journal_destination_share(j, s, index, &share);
         if (st != ST_OK)
             return st;
         d->cleared += e.count;
-        destination_note(j, s, index, h, e.first_fragment + e.count);
+        journal_destination_note(j, s, index, h, e.first_fragment + e.count);
     }
     return ST_OK;
 }
@@ -170,24 +171,24 @@ static enum status take_counts(struct journal *j,
     for (uint32_t i = 0; i < h->sections; i++) {
         struct group_rows r;
         uint64_t before;
-        rows_entry_at(h, group, i, &r, &before);
-        struct site_entry *site = site_add(j, r.site);
+        journal_rows_entry_at(h, group, i, &r, &before);
+        struct site_entry *site = journal_site_add(j, r.site);
         if (site == NULL)
             return ST_NOMEM;
         site->rows = before + r.count;
     }
     for (uint32_t i = 0; i < h->sites; i++) {
         struct site_entry stored;
-        site_entry_at(h, group, i, &stored);
-        struct site_entry *site = site_add(j, stored.site);
+        journal_site_entry_at(h, group, i, &stored);
+        struct site_entry *site = journal_site_add(j, stored.site);
         if (site == NULL)
             return ST_NOMEM;
         site->rows = stored.rows;
     }
     for (uint32_t i = 0; i < h->marks; i++) {
         struct mark m;
-        mark_entry_at(h, group, i, &m);
-        struct destination *d = destination_add(j, m.destination);
+        journal_mark_entry_at(h, group, i, &m);
+        struct destination *d = journal_destination_add(j, m.destination);
         if (d == NULL)
             return ST_NOMEM;
         d->cleared = m.cleared;
@@ -203,14 +204,15 @@ static enum status take_group(struct journal *j, const struct seen *g)
     struct journal_header h;
     uint8_t *head;
 
-    enum status st = group_load(
-        s->fd, g->offset, padded(g->h.length) / JOURNAL_PAGE, false, &h, &head);
+    enum status st = journal_group_load(
+        s->fd, g->offset, journal_padded(g->h.length) / JOURNAL_PAGE, false, &h,
+        &head);
     if (st == ST_OK)
-        st = segment_reserve(s);
+        st = journal_segment_reserve(s);
     else
         return st;
     if (st == ST_OK) {
-        segment_add_group(s, &h, g->offset);
+        journal_segment_add_group(s, &h, g->offset);
         if (h.sections > 0)
             s->rows_last = h.sequence;
         st = take_blobs(j, s, &h, head);

@@ -57,7 +57,7 @@ static struct segment *segment_new(int fd, unsigned number)
     return s;
 }
 
-void segment_free(struct segment *s)
+void journal_segment_free(struct segment *s)
 {
     if (s == NULL)
         return;
@@ -67,7 +67,7 @@ void segment_free(struct segment *s)
     free(s);
 }
 
-enum status segments_take(struct journal *j, struct segment *made)
+enum status journal_segments_take(struct journal *j, struct segment *made)
 {
     if (j->segment_count == JOURNAL_SEGMENTS_MAX)
         return ST_LIMIT;
@@ -98,7 +98,7 @@ static enum status segment_adopt(struct journal *j, const char *name,
     if (st != ST_OK)
         goto fail;
     struct segment *s = segment_new(fd, number);
-    st = s == NULL ? ST_NOMEM : segments_take(j, s);
+    st = s == NULL ? ST_NOMEM : journal_segments_take(j, s);
     if (st == ST_OK)
         return ST_OK;
     free(s);
@@ -109,7 +109,7 @@ fail:
     return st;
 }
 
-enum status segments_find(struct journal *j)
+enum status journal_segments_find(struct journal *j)
 {
     char path[PATH_MAX];
     enum status st = ST_OK;
@@ -129,7 +129,8 @@ enum status segments_find(struct journal *j)
     return st;
 }
 
-bool disk_is_low(const struct journal *j, uint64_t more, uint64_t keep_free)
+bool journal_disk_is_low(const struct journal *j, uint64_t more,
+                         uint64_t keep_free)
 {
     struct statvfs vfs;
 
@@ -152,8 +153,8 @@ static enum status file_fill(const struct journal *j, int fd)
 }
 
 /* The number is the maker's to choose: only one thread makes segments. */
-enum status segment_make(const struct journal *j, uint64_t keep_free,
-                         struct segment **out)
+enum status journal_segment_make(const struct journal *j, uint64_t keep_free,
+                                 struct segment **out)
 {
     char temp[PATH_MAX], path[PATH_MAX], name[32];
     unsigned number = j->next_number;
@@ -163,7 +164,7 @@ enum status segment_make(const struct journal *j, uint64_t keep_free,
     if (number > NUMBER_MAX || !path_make(j, name, path) ||
         !path_make(j, TEMP_NAME, temp))
         return ST_IO;
-    if (disk_is_low(j, j->segment_bytes, keep_free))
+    if (journal_disk_is_low(j, j->segment_bytes, keep_free))
         return ST_FULL;
     int fd =
         open(temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -177,7 +178,7 @@ enum status segment_make(const struct journal *j, uint64_t keep_free,
         st = ST_NOMEM;
         goto fail;
     }
-    if (rename(temp, path) == 0 && folder_sync(j->folder) == ST_OK) {
+    if (rename(temp, path) == 0 && file_sync_folder(j->folder) == ST_OK) {
         *out = s;
         return ST_OK;
     }
@@ -190,7 +191,7 @@ fail:
     return st;
 }
 
-struct segment *segment_spare(struct journal *j)
+struct segment *journal_segment_spare(struct journal *j)
 {
     struct segment *best = NULL;
 
@@ -203,7 +204,7 @@ struct segment *segment_spare(struct journal *j)
     return best;
 }
 
-unsigned segments_spare(const struct journal *j)
+unsigned journal_segments_spare(const struct journal *j)
 {
     unsigned spare = 0;
 
@@ -219,12 +220,12 @@ static void make_spare(struct journal *j)
 
     j->wanted = false;
     (void)pthread_mutex_unlock(&j->lock);
-    enum status st = segment_make(j, keep_free, &made);
+    enum status st = journal_segment_make(j, keep_free, &made);
     (void)pthread_mutex_lock(&j->lock);
     if (st == ST_OK) {
-        st = segments_take(j, made);
+        st = journal_segments_take(j, made);
         if (st != ST_OK)
-            segment_free(made);
+            journal_segment_free(made);
     }
     j->attempts++;
     j->attempt_status = st;
@@ -248,7 +249,7 @@ static void *maker_run(void *ctx)
 
     (void)pthread_mutex_lock(&j->lock);
     while (!j->stopping) {
-        if (segments_spare(j) >= JOURNAL_SPARES) {
+        if (journal_segments_spare(j) >= JOURNAL_SPARES) {
             j->wanted = false;
             (void)pthread_cond_wait(&j->changed, &j->lock);
             continue;
@@ -261,7 +262,7 @@ static void *maker_run(void *ctx)
     return NULL;
 }
 
-enum status maker_start(struct journal *j)
+enum status journal_maker_start(struct journal *j)
 {
     if (pthread_create(&j->maker, NULL, maker_run, j) != 0)
         return ST_NOMEM;
@@ -269,7 +270,7 @@ enum status maker_start(struct journal *j)
     return ST_OK;
 }
 
-void maker_stop(struct journal *j)
+void journal_maker_stop(struct journal *j)
 {
     if (!j->maker_runs)
         return;
@@ -281,9 +282,9 @@ void maker_stop(struct journal *j)
     j->maker_runs = false;
 }
 
-enum status segment_await(struct journal *j, struct segment **out)
+enum status journal_segment_await(struct journal *j, struct segment **out)
 {
-    struct segment *s = segment_spare(j);
+    struct segment *s = journal_segment_spare(j);
 
     if (s == NULL) {
         /* The attempt under way may have begun before we came: two more
@@ -295,7 +296,7 @@ enum status segment_await(struct journal *j, struct segment **out)
             if (j->attempts + 1 == seen && j->attempt_status != ST_OK)
                 break; /* no use asking a full disk twice */
             (void)pthread_cond_wait(&j->changed, &j->lock);
-            s = segment_spare(j);
+            s = journal_segment_spare(j);
         }
     }
     if (s == NULL)
@@ -304,12 +305,12 @@ enum status segment_await(struct journal *j, struct segment **out)
     return ST_OK;
 }
 
-uint64_t segment_last_sequence(const struct segment *s)
+uint64_t journal_segment_last_sequence(const struct segment *s)
 {
     return s->group_count == 0 ? 0 : s->groups[s->group_count - 1].sequence;
 }
 
-enum status segment_reserve(struct segment *s)
+enum status journal_segment_reserve(struct segment *s)
 {
     if (s->group_count < s->group_size)
         return ST_OK;
@@ -322,10 +323,10 @@ enum status segment_reserve(struct segment *s)
     return ST_OK;
 }
 
-void segment_add_group(struct segment *s, const struct journal_header *h,
-                       uint64_t offset)
+void journal_segment_add_group(struct segment *s,
+                               const struct journal_header *h, uint64_t offset)
 {
-    uint64_t bytes = padded(h->length);
+    uint64_t bytes = journal_padded(h->length);
 
     assert(s->group_count < s->group_size);
     s->groups[s->group_count++] =

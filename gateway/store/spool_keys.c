@@ -1,5 +1,6 @@
 #include "lethe/gateway/store/spool_keys.h"
 
+#include "lethe/gateway/keys/keyfile.h"
 #include "lethe/gateway/store/bytes.h"
 #include "lethe/gateway/store/fileio.h"
 
@@ -192,7 +193,7 @@ static enum status file_replace(const struct spool_keys *k, const uint8_t *wrap,
         goto done;
     *out_fd = fd; /* from here on this is the file, synced name or not */
     fd = -1;
-    st = folder_sync_of(k->path);
+    st = file_sync_folder_of(k->path);
 
 done:
     if (fd >= 0) {
@@ -245,13 +246,12 @@ static struct spool_keys *keys_new(const char *path)
     k->fd = -1;
     (void)pthread_mutex_init(&k->lock, NULL);
     k->path = strdup(path);
-    k->wrap = sodium_malloc(KEY_BYTES);
-    k->keys = sodium_malloc((size_t)SPOOL_KEYS_MAX * KEY_BYTES);
+    k->wrap = secret_alloc(KEY_BYTES);
+    k->keys = secret_alloc((size_t)SPOOL_KEYS_MAX * KEY_BYTES);
     if (k->path == NULL || k->wrap == NULL || k->keys == NULL) {
         spool_keys_close(k);
         return NULL;
     }
-    sodium_memzero(k->keys, (size_t)SPOOL_KEYS_MAX * KEY_BYTES);
     return k;
 }
 
@@ -439,8 +439,8 @@ void spool_keys_close(struct spool_keys *k)
         return;
     if (k->fd >= 0)
         (void)close(k->fd);
-    sodium_free(k->wrap); /* wipes */
-    sodium_free(k->keys);
+    secret_free(k->wrap);
+    secret_free(k->keys);
     (void)pthread_mutex_destroy(&k->lock);
     free(k->path);
     free(k);

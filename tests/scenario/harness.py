@@ -173,7 +173,8 @@ class Gateway:
     # -- files ------------------------------------------------------------
 
     def write_config(self, changes):
-        text = open(self.conf_path).read()
+        with open(self.conf_path) as f:
+            text = f.read()
         conf = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
         conf["listen"] = [{"address": "127.0.0.1:0", "trusted_proxies": [], "tls": None}]
         conf["admin"] = {"address": "127.0.0.1:0", "hosts": ["localhost"], "tls": None}
@@ -192,7 +193,8 @@ class Gateway:
             f.write(text)
 
     def read_policy(self):
-        return open(os.path.join(self.home, "policy", "mixbot.json")).read()
+        with open(os.path.join(self.home, "policy", "mixbot.json")) as f:
+            return f.read()
 
     @property
     def state(self):

@@ -190,7 +190,7 @@ static inline void fixture_rows(struct fixture *f, uint64_t site,
 static inline char *fixture_load(const char *folder, const char *name,
                                  size_t *out_len)
 {
-    char path[256];
+    char path[512];
     (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
     FILE *in = fopen(path, "re");
     *out_len = 0;
@@ -207,7 +207,7 @@ static inline char *fixture_load(const char *folder, const char *name,
 static inline bool fixture_save(const char *folder, const char *name,
                                 const void *data, size_t len)
 {
-    char path[256];
+    char path[512];
     (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
     FILE *out = fopen(path, "we");
     if (out == NULL)

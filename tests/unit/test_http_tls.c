@@ -302,6 +302,26 @@ static void large_bodies_both_ways(void **state)
     free(body);
 }
 
+/* What TLS has decrypted is looked at again and again: still one "100". */
+static void expect_100_continue_once(void **state)
+{
+    struct rig *r = *state;
+    struct client c;
+    const char *head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                       "Expect: 100-continue\r\n\r\n";
+
+    assert_int_equal(try_open(r), ST_OK);
+    assert_true(shake(r, &c, TLS1_3_VERSION));
+    say(r, &c, head, strlen(head));
+    size_t one = sizeof("HTTP/1.1 100 Continue\r\n\r\n") - 1;
+    for (int i = 0; i < 20; i++)
+        turn(r);
+    assert_int_equal(hear(r, &c, "Continue\r\n\r\n"), one);
+    say(r, &c, "ab", 2);
+    (void)hear(r, &c, "secure 1 body 2.");
+    hang_up(&c);
+}
+
 static void a_stuck_handshake_is_cut(void **state)
 {
     struct rig *r = *state;
@@ -396,6 +416,7 @@ int main(void)
         ROW(both_versions_keep_alive),
         ROW(old_versions_are_refused),
         ROW(large_bodies_both_ways),
+        ROW(expect_100_continue_once),
         ROW(a_stuck_handshake_is_cut),
         ROW(plain_text_is_no_handshake),
         ROW(reload_takes_the_new_or_keeps_the_old),

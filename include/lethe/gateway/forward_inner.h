@@ -148,6 +148,7 @@ struct destination {
     int64_t retry_at; /* monotonic; 0 = now */
     uint64_t tls_failures;
     int64_t next_expire, next_limits, next_counts; /* monotonic */
+    int64_t oldest_row_ms; /* of what waits in outage.db; 0 none */
 
     bool purging;
     uint64_t purge_until, purge_count; /* sequence; fragments */

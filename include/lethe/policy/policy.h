@@ -210,7 +210,8 @@ struct policy {
     struct event_plan *events;
     unsigned event_count;
     struct policy_index *index;     /* names -> events; policy_find_event() */
-    struct json_tree *resolved;     /* after `extends`, for words and reports */
+    struct json_tree *resolved;     /* `extends` done and gone: what the
+                                   hash is over */
     struct arena *memory;           /* owns everything above */
     struct policy_listing *listing; /* number -> rule; policy_rule_name() */
     struct slice file;              /* as policy_load() was told */

@@ -27,8 +27,8 @@ enum status file_write_zeros(int fd, uint64_t offset, uint64_t len) MUST_CHECK;
 enum status file_sync(int fd) MUST_CHECK;
 
 /* Make names in the folder that holds `path` durable. Errors: ST_IO. */
-enum status folder_sync_of(const char *path) MUST_CHECK;
+enum status file_sync_folder_of(const char *path) MUST_CHECK;
 /* The same for the folder itself. */
-enum status folder_sync(const char *folder) MUST_CHECK;
+enum status file_sync_folder(const char *folder) MUST_CHECK;
 
 #endif

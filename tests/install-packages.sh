@@ -1,0 +1,48 @@
+#!/bin/sh
+# install-packages.sh LEVEL - install what is missing for LEVEL on Debian:
+#   build  what compiling and running need
+#   test   also what the tests, lint and fuzzing need
+#   bench  also nginx and wrk
+# Prints the one line it runs; as root, or through sudo; with neither it only
+# prints the line and exits 2.
+set -eu
+
+build="gcc make pkg-config libevent-dev libsodium-dev libcjson-dev
+       libcurl4-openssl-dev libsqlite3-dev zlib1g-dev libssl-dev"
+tests="libcmocka-dev python3 faketime openssl curl clang-14 clang-format-14
+       clang-tidy-14 libclang-rt-14-dev cppcheck shellcheck nodejs npm
+       ca-certificates"
+bench="nginx-light wrk python3"
+
+case "${1:-build}" in
+build) want="$build" ;;
+test) want="$build $tests" ;;
+bench) want="$build $bench" ;;
+*)
+    echo "usage: install-packages.sh build|test|bench" >&2
+    exit 3
+    ;;
+esac
+
+missing=""
+for package in $want; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+line="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+    become=""
+elif command -v sudo >/dev/null 2>&1; then
+    become="sudo"
+else
+    echo "missing packages; as root, run: $line" >&2
+    exit 2
+fi
+echo "+ $become $line"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # words are meant to split
+$become apt-get update -qq || true
+# shellcheck disable=SC2086
+$become $line >/dev/null

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Print the C files that the house rules speak of, one a line, relative to the
+# current folder. Arguments: which trees (default: all of them).
+set -eu
+[ $# -gt 0 ] || set -- policy gateway include tests
+for tree in "$@"; do
+    [ -d "$tree" ] || continue
+    find "$tree" -name '*.[ch]' -type f
+done | LC_ALL=C sort

@@ -1,0 +1,93 @@
+#!/bin/sh
+# Every check of the house can fail: plant one violation of each kind in a
+# small tree of its own and expect red, and green without it.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+failed=0
+count=0
+
+# A tree with one good file of each kind.
+plant_good()
+{
+    rm -rf "${tree:?}"/* && mkdir -p "$tree/include/lethe/policy/base" \
+        "$tree/policy/base" "$tree/gateway/http" "$tree/tests/data/audit"
+    cp "$root/.clang-format" "$root/.clang-tidy" "$tree"
+    cp -r "$root/tests/data/audit/." "$tree/tests/data/audit"
+    cp "$root"/include/lethe/policy/base/*.h "$tree/include/lethe/policy/base"
+    printf '#include "lethe/policy/hit.h"\n\nint intake(void);\n' \
+        >"$tree/gateway/intake.c"
+    printf '#ifndef HIT_H\n#define HIT_H\n\nint hit(void);\n\n#endif\n' \
+        >"$tree/include/lethe/policy/hit.h"
+    good='int add(int a, int b);\n\nint add(int a, int b)\n{\n    return a + b;\n}\n'
+    # shellcheck disable=SC2059 # the format is ours
+    printf "$good" >"$tree/gateway/add.c"
+    printf '#!/bin/sh\necho "$1"\n' >"$tree/good.sh"
+}
+
+# expect red|green CHECK WHAT: run the check in the tree.
+expect()
+{
+    count=$((count + 1))
+    if (cd "$tree" && "$here/$2.sh" >/dev/null 2>&1); then got=green; else got=red; fi
+    if [ "$got" != "$1" ]; then
+        echo "selftest: $2 is $got for: $3" >&2
+        failed=1
+    fi
+}
+
+# red CHECK FILE TEXT WHAT
+red()
+{
+    plant_good
+    mkdir -p "$(dirname "$tree/$2")"
+    printf '%b' "$3" >"$tree/$2"
+    expect red "$1" "$4"
+}
+
+plant_good
+for check in format includes banned sizes headers shell cppcheck tidy generated; do
+    expect green "$check" "a good tree"
+done
+
+red format gateway/a.c 'int  a ;\n' "two spaces"
+red includes policy/base/a.c '#include "lethe/policy/hit.h"\n' "base includes policy"
+red includes policy/a.c '#include "lethe/gateway/conf.h"\n' "policy includes gateway"
+red includes include/lethe/policy/a.h '#include "lethe/gateway/conf.h"\n' "a policy header includes gateway"
+red includes policy/a.c '#include <sys/socket.h>\n' "policy opens sockets"
+red includes gateway/a.c '#include "lethe/policy/hit.h"\n' "raw data in the gateway"
+plant_good
+printf '#include "lethe/policy/hit.h"\n' >"$tree/include/lethe/policy/verdict.h"
+printf '#include "lethe/policy/verdict.h"\n' >"$tree/gateway/a.c"
+expect red includes "raw data through another header"
+for door in sodium.h cjson/cJSON.h sqlite3.h curl/curl.h openssl/sha.h \
+    openssl/ssl.h zlib.h event2/event.h; do
+    red includes gateway/a.c "#include <$door>\n" "$door outside its door"
+done
+for call in strcpy strcat sprintf gets atoi strtok system popen rand \
+    cJSON_GetErrorPtr; do
+    red banned gateway/a.c "void a(void)\n{\n    $call();\n}\n" "$call"
+done
+red banned gateway/a.c 'void a(void)\n{\n    log_warn(LOG_HTTP, "x", LOG_NAME("a",\n        text));\n}\n' "a run-time string in the log"
+red sizes gateway/a.c "$(yes '/**/' | head -n 500)\n" "a source of 500 lines"
+red sizes include/lethe/a.h "$(yes '/**/' | head -n 300)\n" "a header of 300 lines"
+red sizes gateway/a.c "int a(void)\n{\n$(yes '    ;' | head -n 71)\n}\n" "a function of 71 lines"
+red headers include/lethe/a.h '#ifndef A_H\n#define A_H\nsize_t a(void);\n#endif\n' "a header that needs another"
+red headers include/lethe/a.h 'int a(void);\n' "a header without a guard"
+red headers include/lethe/a.h '#ifndef HIT_H\n#define HIT_H\n#endif\n' "a guard used twice"
+red shell a.sh '#!/bin/sh\nrm $1\n' "a variable without quotes"
+red cppcheck gateway/a.c 'int a(void);\nint a(void)\n{\n    int x[2] = {0, 0};\n    return x[2];\n}\n' "a read past the end"
+red tidy gateway/a.c 'int a(int *p);\nint a(int *p)\n{\n    if (p == 0)\n        return *p;\n    return 0;\n}\n' "a null pointer followed"
+red generated tests/data/audit/golden/vectors.txt 'x\n' "a generated file edited"
+# The limits themselves are allowed.
+plant_good
+printf 'int a(void);\n\nint a(void)\n{\n%s\n}\n' "$(yes '    ;' | head -n 70)" >"$tree/gateway/a.c"
+expect green sizes "a function of 70 lines"
+plant_good
+printf '/* strcpy() and system() in a comment */\n' >"$tree/gateway/a.c"
+expect green banned "banned names in a comment"
+
+[ "$failed" -eq 0 ] && echo "lint selftest: $count expectations hold"
+exit $failed
