@@ -146,7 +146,7 @@ static bool is_allowed(const struct gateway *g, const struct http_request *r)
         return false;
     size_t colon = slice_find(origin, ':');
     return origin.len == 0 ||
-           slice_eq_fold(slice_skip(origin, colon + 3), r->host);
+           slice_eq_fold(slice_skip(origin, colon + 3), r->authority);
 }
 
 static bool is_loopback(const struct http_request *r)

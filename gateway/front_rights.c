@@ -215,7 +215,8 @@ static bool is_same_origin(const struct visit *v)
         v->x->request.secure ? SLICE("https://") : SLICE("http://");
 
     return slice_starts(origin, prefix) &&
-           slice_eq_fold(slice_skip(origin, prefix.len), v->x->request.host);
+           slice_eq_fold(slice_skip(origin, prefix.len),
+                         v->x->request.authority);
 }
 
 /* An app token lifts all entries of its user's identifiers. */

@@ -139,6 +139,7 @@ static void put_event(struct buf *b, const struct policy *p,
         rule_bytes(p, to->identifiers[k], b);
     for (unsigned k = 0; k < CTX_COUNT; k++)
         rule_bytes(p, to->context[k], b);
+    /* Fields stand by name: the order in the file decides nothing. */
     for (unsigned i = 0; i < e->field_count; i++) {
         if (to->fields[i].kind == RULE_DROP)
             continue; /* no rule at all does the same */

@@ -42,8 +42,8 @@ static void check_out_name(struct load *l, const struct at *at,
                 "cannot leave under its own name; add \"as\" with "
                 "letters, digits, _ . $ - and spaces, at most %u",
                 POLICY_NAME_MAX);
-    for (unsigned k = 0; k < i; k++)
-        if (clash(f, i, k)) {
+    for (unsigned k = 0; k < f->count; k++)
+        if (k != i && clash(f, i, k)) {
             problem(l, at,
                     "leaves as \"%.*s\", as another field does; give "
                     "one of them another \"as\"",
@@ -61,10 +61,11 @@ static void add_key(struct load *l, struct event_fields *f, struct slice path,
     l->nomem |= f->keys.failed;
 }
 
-static void read_field(struct load *l, const struct at *at,
-                       struct event_fields *f, const struct event_plan *e)
+/* Field `i` by name. Those not read yet are drops. */
+static void read_field(struct load *l, struct event_fields *f, unsigned i,
+                       const struct event_plan *e)
 {
-    unsigned i = f->count++;
+    const struct at *at = &f->places[i];
     struct rule_spot spot = {.place = PLACE_FIELD};
     struct field_plan *plan = &f->plans[i];
 
@@ -109,9 +110,10 @@ static void read_fields(struct load *l, const struct at *at,
         return;
     unsigned n = 0;
     struct member *m = at->v != NULL ? members_sorted(l, at->v, &n) : NULL;
+    f.count = n;
     for (unsigned i = 0; i < n; i++) {
         f.places[i] = at_child(at, m[i].v);
-        read_field(l, &f.places[i], &f, e);
+        read_field(l, &f, i, e);
     }
     e->keys = keys_build(l, (const struct key_path *)(void *)f.keys.data,
                          (unsigned)(f.keys.len / sizeof(struct key_path)));

@@ -159,9 +159,8 @@ static void flush_out(struct buf *out)
     buf_reset(out);
 }
 
-static int run_minimise(const struct cmd_line *l, struct sample_run *run)
+static int run_sample(const char *path, struct sample_run *run)
 {
-    const char *path = l->positional_count > 0 ? l->positionals[0] : "-";
     struct buf text, out;
 
     if (file_read(path, SAMPLE_BYTES_MAX, &text) != ST_OK) {
@@ -205,9 +204,32 @@ int cmd_minimise(const struct cmd *self, int argc, char **argv)
         .bare = true,
         .now_ms = system_clock()->wall_ms(NULL),
     };
-    code = d < 0 || p->destination_count == 0
-               ? cmd_fail(CMD_USAGE, "the policy has no such destination")
-               : run_minimise(&l, &run);
+    code =
+        d < 0 || p->destination_count == 0
+            ? cmd_fail(CMD_USAGE, "the policy has no such destination")
+            : run_sample(l.positional_count > 0 ? l.positionals[0] : "-", &run);
+    policy_unref(p);
+    return code;
+}
+
+int cmd_policy_explain(const struct cmd *self, int argc, char **argv)
+{
+    struct policy *p = NULL;
+    struct cmd_line l;
+    int code = begin(self, argc, argv, 1, &l);
+
+    if (code >= 0)
+        return code;
+    if (sample_policy(l.positionals[0], &p) != ST_OK)
+        return CMD_WRONG;
+    struct sample_run run = {
+        .policy = p,
+        .destination = -1,
+        .explain = true,
+        .json = l.json,
+        .now_ms = system_clock()->wall_ms(NULL),
+    };
+    code = run_sample(l.positional_count > 1 ? l.positionals[1] : "-", &run);
     policy_unref(p);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "lethe/policy/consent.h"
 #include "lethe/policy/decide.h"
 #include "lethe/policy/dialect.h"
+#include "lethe/policy/explain.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/minimise.h"
 
@@ -111,6 +112,24 @@ static void put_drop(struct sample *s, const struct verdict *v, unsigned d)
     buf_printf(s->out, "\"%s\"}\n", audit_reason_name(v->to[d].reason));
 }
 
+static enum status put_explanation(struct sample *s, const struct hit *h)
+{
+    const struct policy *p = s->run->policy;
+    struct explain_case c = {
+        .p = p,
+        .h = h,
+        .optout = OPTOUT_NONE,
+        .present = (uint16_t)((1u << p->destination_count) - 1),
+        .now_ms = s->beacon->received_ms,
+    };
+
+    random_take(&s->random, c.throwaway, sizeof(c.throwaway));
+    enum status st = explain(&c, s->run->json ? EXPLAIN_JSON : EXPLAIN_TEXT,
+                             s->arena, s->out);
+    wipe(&c, sizeof(c));
+    return st;
+}
+
 static enum status on_hit(void *ctx, struct hit *h)
 {
     struct sample *s = ctx;
@@ -120,6 +139,8 @@ static enum status on_hit(void *ctx, struct hit *h)
     struct verdict v;
     enum status st = ST_OK;
 
+    if (s->run->explain)
+        return put_explanation(s, h);
     if (!s->run->fixed_keys)
         random_take(&s->random, s->keys.fresh_id, sizeof(s->keys.fresh_id));
     consent_decide(p, &h->signals, OPTOUT_NONE, &consent);

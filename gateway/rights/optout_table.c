@@ -5,9 +5,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define SHARDS     64u
 #define SLOTS_MIN  64u
+#define HUGE_BYTES (2u << 20)
 #define LIFTED_MAX UINT32_MAX
 
 struct slot { /* 32 bytes: two in a cache line */
@@ -40,6 +42,22 @@ struct optout_table {
     struct shard shards[SHARDS];
     _Atomic uint64_t out_now;
 };
+
+/* Large tables in huge pages: a lookup is one cache miss, and should not be
+ * one of the address translation as well. */
+static struct slot *new_slots(size_t count)
+{
+    size_t bytes = count * sizeof(struct slot);
+
+    if (bytes < HUGE_BYTES)
+        return calloc(count, sizeof(struct slot));
+    struct slot *slots = aligned_alloc(HUGE_BYTES, bytes);
+    if (slots == NULL)
+        return NULL;
+    (void)madvise(slots, bytes, MADV_HUGEPAGE);
+    memset(slots, 0, bytes);
+    return slots;
+}
 
 /* Tags are keyed hashes, so their own bytes spread as well as any hash. */
 static uint64_t tag_bits(const uint8_t tag[TAG_BYTES])
@@ -76,7 +94,7 @@ enum status optout_table_new(struct optout_table **out)
     memset(t, 0, sizeof(*t));
     for (unsigned i = 0; i < SHARDS; i++) {
         struct shard *s = &t->shards[i];
-        s->slots = calloc(SLOTS_MIN, sizeof(*s->slots));
+        s->slots = new_slots(SLOTS_MIN);
         if (s->slots == NULL || pthread_rwlock_init(&s->lock, NULL) != 0) {
             free(s->slots);
             s->slots = NULL;
@@ -151,7 +169,7 @@ static enum status make_room(struct shard *s)
         return ST_OK;
     struct shard larger = *s;
     larger.size = s->size * 2;
-    larger.slots = calloc(larger.size, sizeof(*larger.slots));
+    larger.slots = new_slots(larger.size);
     if (larger.slots == NULL)
         return ST_NOMEM;
     for (size_t i = 0; i < s->size; i++)

@@ -83,7 +83,7 @@ static void on_done(struct group *g, enum status st)
     (void)sem_post(&seen.told);
 }
 
-static void start(struct fixture *f)
+static void start(struct fixture *f, int64_t idle_ms)
 {
     const struct clock clock = {wall, mono, NULL};
     const struct commit_hooks hooks = {on_synced, on_broken, &seen};
@@ -91,7 +91,7 @@ static void start(struct fixture *f)
     memset(&seen, 0, sizeof(seen));
     (void)sem_init(&seen.told, 0, 0);
     assert_int_equal(
-        commit_start_tuned(f->j, &clock, &hooks, IDLE_MS, &committer), ST_OK);
+        commit_start_tuned(f->j, &clock, &hooks, idle_ms, &committer), ST_OK);
 }
 
 static int setup(void **state)
@@ -105,7 +105,7 @@ static int setup(void **state)
     f->segment = MIB;
     if (fixture_open(f) != ST_OK)
         return -1;
-    start(f);
+    start(f, IDLE_MS);
     return 0;
 }
 
@@ -325,6 +325,20 @@ static void stopping_commits_what_is_queued(void **state)
     assert_int_equal(count_in_order(f, A, 0), 50);
 }
 
+static void stopping_writes_the_marks(void **state)
+{
+    struct fixture *f = *state;
+    struct mark m = {.destination = A, .sequence = 5, .accepted = 7};
+
+    stop();
+    start(f, 3600 * 1000); /* not by idling */
+    journal_set_mark(f->j, &m);
+    stop();
+    reopen(f);
+    journal_get_mark(f->j, A, &m);
+    assert_true(m.sequence == 5 && m.accepted == 7);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -338,6 +352,7 @@ int main(void)
         T(a_full_spool_stays_full_until_events_fit),
         T(a_broken_disk_is_told_once_and_takes_nothing_more),
         T(stopping_commits_what_is_queued),
+        T(stopping_writes_the_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

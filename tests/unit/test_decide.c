@@ -97,6 +97,36 @@ static void r9_unknown_events_are_denied(void **state)
     expect(s, "{\"action\":\"profile_update\"}", 0, REASON_PROFILE_UPDATE);
 }
 
+/* A wildcard was not written with profile calls in mind. */
+static void a_wildcard_never_takes_profile_updates(void **state)
+{
+    static const struct slice names[] = {SLICE_INIT("\"page_view\": {"),
+                                         SLICE_INIT("\"*\": {\"as\":\"x\",")};
+    static struct policy_problems problems;
+    struct story *s = *state;
+    struct policy *p = NULL;
+    struct slice text;
+    struct buf b;
+    const char *at;
+
+    assert_int_equal(policy_shipped(NULL, SLICE("mixbot"), &text), ST_OK);
+    at = memmem(text.at, text.len, names[0].at, names[0].len);
+    assert_non_null(at);
+    buf_init(&b, 1u << 20);
+    buf_put_bytes(&b, text.at, (size_t)(at - text.at));
+    buf_put(&b, names[1]);
+    at += names[0].len;
+    buf_put_bytes(&b, at, text.len - (size_t)(at - text.at));
+    assert_int_equal(policy_load(buf_slice(&b), "p.json", policy_shipped, NULL,
+                                 &p, &problems),
+                     ST_OK);
+    buf_free(&b);
+    policy_unref(s->p);
+    s->p = p;
+    expect(s, "{\"action\":\"whatever\"}", OWN, REASON_NO_CONSENT);
+    expect(s, "{\"action\":\"profile_update\"}", 0, REASON_PROFILE_UPDATE);
+}
+
 static void aliases_lead_to_their_event(void **state)
 {
     struct story *s = *state;
@@ -195,6 +225,7 @@ int main(void)
         TEST(with_consent_all_five_get_it),
         TEST(signals_and_optouts_reach_every_destination),
         TEST(r9_unknown_events_are_denied),
+        TEST(a_wildcard_never_takes_profile_updates),
         TEST(aliases_lead_to_their_event),
         TEST(unidentified_hits_follow_the_policy),
         TEST(absent_destinations_are_left_out),

@@ -361,6 +361,52 @@ static void a_full_disk_refuses_and_resumes(void **state)
     assert_int_equal(count_in_order(f, A, 0), 2);
 }
 
+/* Running counts are of what is on disk. */
+static void a_refused_group_leaves_no_count_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct journal_cursor at = {0};
+    struct journal_blob b;
+    uint64_t before = 99;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct group *g = group_new();
+        add_rows(g, 5, 7, 1);
+        add_blob(g, A, 3, 0, 10);
+        write_error = i == 0 ? ENOSPC : 0;
+        assert_int_equal(journal_append(f->j, &g, 1, WALL),
+                         i == 0 ? ST_FULL : ST_OK);
+        group_unref(g);
+    }
+    assert_int_equal(read_blob(f, &at, A, &b), ST_OK);
+    assert_int_equal(b.first_fragment, 0);
+    assert_int_equal(read_blob(f, &at, A, &b), ST_END);
+    reopen(f);
+    assert_int_equal(journal_replay_rows(f->j, keep_before, &before), ST_OK);
+    assert_int_equal(before, 0);
+}
+
+static void a_mark_inside_a_group_leaves_the_rest_waiting(void **state)
+{
+    struct fixture *f = *state;
+    struct mark m = {.destination = A, .sequence = journal_next_sequence(f->j)};
+    uint64_t bytes, cleared;
+    int64_t oldest;
+
+    assert_int_equal(append_blob(f, A, 3, 0, 10), ST_OK);
+    for (unsigned round = 0; round < 2; round++) {
+        for (m.fragment = 0; m.fragment <= 3; m.fragment++) {
+            journal_set_mark(f->j, &m);
+            journal_backlog(f->j, A, &bytes, &oldest, &cleared);
+            assert_int_equal(bytes == 0, m.fragment == 3);
+            assert_int_equal(cleared, 3);
+        }
+        reopen(f);
+        journal_backlog(f->j, A, &bytes, &oldest, &cleared);
+        assert_true(bytes > 0 && oldest == WALL); /* no mark was written */
+    }
+}
+
 static void after_a_failed_write_or_sync_it_is_broken(void **state)
 {
     struct fixture *f = *state;
@@ -522,6 +568,8 @@ int main(void)
         T(r_rows_are_replayed_in_order_with_their_running_count),
         T(a_sites_row_count_outlives_its_segments),
         T(a_full_disk_refuses_and_resumes),
+        T(a_refused_group_leaves_no_count_behind),
+        T(a_mark_inside_a_group_leaves_the_rest_waiting),
         T(after_a_failed_write_or_sync_it_is_broken),
         T(no_new_segment_on_a_full_disk),
         T(limits_of_the_spool_count_outage_too),

@@ -463,6 +463,38 @@ static void put_colliding(struct buf *b, unsigned members, unsigned twice)
     buf_put_char(b, '}');
 }
 
+/* memcmp() is wrapped: the comparisons of whole keys are counted, so that
+ * growth is tested without a clock. */
+int __real_memcmp(const void *a, const void *b, size_t len);
+int __wrap_memcmp(const void *a, const void *b, size_t len);
+
+static unsigned long compared;
+
+int __wrap_memcmp(const void *a, const void *b, size_t len)
+{
+    compared++;
+    return __real_memcmp(a, b, len);
+}
+
+static void hostile_keys_cost_n_log_n(void **state)
+{
+    const unsigned long most = 40ul * JSON_MEMBERS_MAX; /* n*n/2 is 2048 n */
+    struct fixture *f = *state;
+    struct buf b;
+
+    buf_init(&b, 1u << 20);
+    put_colliding(&b, JSON_MEMBERS_MAX, 0xFFFFFF);
+    compared = 0;
+    assert_int_equal(read_bytes(f, b.data, b.len), ST_OK);
+    assert_in_range(compared, JSON_MEMBERS_MAX, most);
+    buf_reset(&b);
+    put_object(&b, JSON_MEMBERS_MAX);
+    compared = 0;
+    assert_int_equal(read_bytes(f, b.data, b.len), ST_OK);
+    assert_in_range(compared, 0, most);
+    buf_free(&b);
+}
+
 static void colliding_keys_are_told_apart_and_found(void **state)
 {
     struct fixture *f = *state;
@@ -613,6 +645,7 @@ int main(void)
         TEST(repeated_keys_in_every_spelling),
         TEST(repeated_keys_in_objects_of_all_sizes),
         TEST(colliding_keys_are_told_apart_and_found),
+        TEST(hostile_keys_cost_n_log_n),
         TEST(agrees_with_cjson),
         TEST(every_fault_has_a_name),
     };

@@ -292,6 +292,23 @@ static void order_changes_neither_hash_nor_numbers(void **state)
     buf_free(&b);
 }
 
+static void order_of_fields_decides_nothing(void **state)
+{
+    (void)state;
+    struct policy *p = mixbot_with(
+        "\"fields\": {}", "\"fields\": {\"a\": \"bool\", \"b\": \"host\"}");
+    struct policy *q = mixbot_with(
+        "\"fields\": {}", "\"fields\": {\"b\": \"host\", \"a\": \"bool\"}");
+
+    assert_string_equal(p->hash_text, q->hash_text);
+    assert_true(same_decides(p, q, "page_view", "mp"));
+    assert_int_equal(field(p, "page_view", "b", "mp")->number,
+                     field(q, "page_view", "b", "mp")->number);
+    assert_slice(q->events[0].fields[0].path, "a"); /* by name */
+    policy_unref(p);
+    policy_unref(q);
+}
+
 /* The hash's form, loaded as a policy, has the same hash: what `null` removed
  * from the extended profile does not come back. */
 static void canonical_form_loads_to_the_same_hash(void **state)
@@ -383,6 +400,7 @@ int main(void)
         cmocka_unit_test(nested_paths_become_tables),
         cmocka_unit_test(decides_changes_with_what_decides),
         cmocka_unit_test(order_changes_neither_hash_nor_numbers),
+        cmocka_unit_test(order_of_fields_decides_nothing),
         cmocka_unit_test(canonical_form_loads_to_the_same_hash),
         cmocka_unit_test(shipped_profiles_are_there),
         cmocka_unit_test(profiles_pass_their_own_checks),

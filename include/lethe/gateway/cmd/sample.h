@@ -1,6 +1,6 @@
 /* sample.h - an officer's own sample of plain events run against a policy,
- * with keys that are thrown away (R30): for `policy test` and `minimise`.
- * Never a live epoch, never a gateway's opt-out list. */
+ * with keys that are thrown away (R30): for `policy explain`, `policy test` and
+ * `minimise`. Never a live epoch, never a gateway's opt-out list. */
 #ifndef LETHE_GATEWAY_CMD_SAMPLE_H
 #define LETHE_GATEWAY_CMD_SAMPLE_H
 
@@ -21,6 +21,8 @@ struct sample_run {
     int destination; /* only this one; -1 = all */
     bool bare;       /* print the clean event alone, drops nothing */
     bool fixed_keys; /* keys of zeros: same output each time (tests) */
+    bool explain;    /* print why, field by field, instead */
+    bool json;       /* the explanation as JSON Lines */
     int64_t now_ms;
     uint64_t events, cleared, dropped, bad; /* counted while running */
 };
