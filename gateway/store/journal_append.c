@@ -198,7 +198,11 @@ static enum status plan(struct journal *j, struct append *a, int64_t now_ms)
 
     if (j->broken)
         return ST_IO;
-    a->marks_due = a->count == 0 || since < 0 || since >= JOURNAL_MARKS_MS;
+    /* A group that lets go of a segment carries the marks that are past it:
+     * after a crash an older mark would point at what is overwritten, and a
+     * file would be cut at it. */
+    a->marks_due = a->count == 0 || j->oldest_moved || since < 0 ||
+                   since >= JOURNAL_MARKS_MS;
     enum status st = plan_destinations(j, a);
     if (st == ST_OK)
         st = plan_place(j, a);
