@@ -314,6 +314,19 @@ static const struct conf_key log_keys[] = {
     {.name = NULL},
 };
 
+/* An officer who reads `true` here would believe that nothing loads without
+ * a signature. */
+static enum status read_approval(struct conf_reader *r,
+                                 const struct json_value *v,
+                                 const struct conf_key *k, void *base)
+{
+    enum status st = conf_read_bool(r, v, k, base);
+
+    if (st == ST_OK && ((struct conf *)base)->require_approval)
+        return conf_refuse(r, v, "is not right; give %s", k->right);
+    return st;
+}
+
 const struct conf_key conf_top_keys[] = {
     {.name = "state_dir", PATH(state_dir, "a folder")},
     {.name = "listen",
@@ -348,9 +361,9 @@ const struct conf_key conf_top_keys[] = {
      .keys = log_keys,
      .right = "{\"level\": \"info\", \"format\": \"text\"}"},
     {.name = "require_approval",
-     .read = conf_read_bool,
+     .read = read_approval,
      AT(require_approval),
-     .right = "true or false"},
+     .right = "false: approvals are not built yet"},
     {.name = "sites",
      .read = conf_read_sites,
      .required = true,

@@ -170,39 +170,83 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* What only a restart can change. */
+static bool same_listener(const struct conf_listen *a,
+                          const struct conf_listen *b)
+{
+    return same_text(a->text, b->text) && a->proxy_count == b->proxy_count &&
+           memcmp(a->proxies, b->proxies,
+                  a->proxy_count * sizeof(a->proxies[0])) == 0 &&
+           (a->tls.certificate == NULL) == (b->tls.certificate == NULL);
+}
+
+static bool same_listeners(const struct conf *a, const struct conf *b)
+{
+    bool same = a->listen_count == b->listen_count;
+
+    for (unsigned i = 0; same && i < a->listen_count; i++)
+        same = same_listener(&a->listen[i], &b->listen[i]);
+    return same;
+}
+
+/* The admin listener's certificate is loaded at the start only. */
+static bool same_admin(const struct conf_listen *a, const struct conf_listen *b)
+{
+    return same_listener(a, b) &&
+           same_text(a->tls.certificate, b->tls.certificate) &&
+           same_text(a->tls.key, b->tls.key);
+}
+
+static bool same_limits(const struct conf *a, const struct conf *b)
+{
+    return a->limit_connections == b->limit_connections &&
+           a->limit_body == b->limit_body &&
+           a->limit_inflated == b->limit_inflated &&
+           a->limit_request_ms == b->limit_request_ms &&
+           a->limit_journal == b->limit_journal &&
+           a->rate_optout == b->rate_optout && a->rate_events == b->rate_events;
+}
+
+static bool same_audit(const struct conf *a, const struct conf *b)
+{
+    return same_text(a->audit_origin, b->audit_origin) &&
+           a->audit_rows == b->audit_rows &&
+           a->audit_time_step_ms == b->audit_time_step_ms &&
+           a->subject_search_ms == b->subject_search_ms;
+}
+
+/* What only a restart can change: a reload that seemed to take it would be a
+ * lie, so it takes nothing and names the key. */
 static bool needs_restart(const struct conf *a, const struct conf *b,
                           struct buf *report)
 {
-    const char *key = NULL;
+    const struct {
+        bool same;
+        const char *key;
+    } rows[] = {
+        {same_listeners(a, b), "listen"},
+        {same_admin(&a->admin, &b->admin), "admin"},
+        {same_text(a->state_dir, b->state_dir), "state_dir"},
+        {same_text(a->master_key_file, b->master_key_file), "master_key"},
+        {same_text(a->optout_key_file, b->optout_key_file), "optout_key"},
+        {same_text(a->optout_journal, b->optout_journal), "optout_journal"},
+        {a->epoch_store == b->epoch_store &&
+             same_text(a->epoch_runtime, b->epoch_runtime),
+         "epoch_store"},
+        {same_audit(a, b), "audit"},
+        {a->workers == b->workers && a->forwarders == b->forwarders,
+         "workers or forwarders"},
+        {same_limits(a, b), "limits (other than spool and disk_free)"},
+        {a->log_level == b->log_level && a->log_json == b->log_json, "log"},
+    };
+    bool needs = false;
 
-    if (a->listen_count != b->listen_count)
-        key = "listen";
-    for (unsigned i = 0; key == NULL && i < a->listen_count; i++)
-        if (!same_text(a->listen[i].text, b->listen[i].text) ||
-            (a->listen[i].tls.certificate == NULL) !=
-                (b->listen[i].tls.certificate == NULL))
-            key = "listen";
-    if (!same_text(a->admin.text, b->admin.text))
-        key = "admin";
-    if (!same_text(a->state_dir, b->state_dir))
-        key = "state_dir";
-    if (!same_text(a->master_key_file, b->master_key_file))
-        key = "master_key";
-    if (!same_text(a->optout_key_file, b->optout_key_file))
-        key = "optout_key";
-    if (!same_text(a->optout_journal, b->optout_journal))
-        key = "optout_journal";
-    if (a->epoch_store != b->epoch_store)
-        key = "epoch_store";
-    if (!same_text(a->audit_origin, b->audit_origin) ||
-        a->audit_rows != b->audit_rows)
-        key = "audit";
-    if (a->workers != b->workers || a->forwarders != b->forwarders)
-        key = "workers or forwarders";
-    if (key != NULL)
-        buf_printf(report, "%s changed: that needs a restart\n", key);
-    return key != NULL;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].same)
+            continue;
+        buf_printf(report, "%s changed: that needs a restart\n", rows[i].key);
+        needs = true;
+    }
+    return needs;
 }
 
 /* The same version with another content is a mistake or worse. */
