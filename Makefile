@@ -103,6 +103,7 @@ packages-build packages-test packages-bench:
 npm: tests/npm/node_modules/.done
 tests/npm/node_modules/.done: tests/npm/package-lock.json | packages-test
 	@cd tests/npm && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cd tests/npm && node json_suite.mjs json-suite
 	@touch $@
 
 ## make test       everything that needs no more than 15 minutes in all
