@@ -31,6 +31,8 @@ POLICY_OBJ  := $(POLICY_SRC:%.c=$(BUILD)/obj/%.o)
 GATEWAY_OBJ := $(GATEWAY_SRC:%.c=$(BUILD)/obj/%.o)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+FAULT_SRC   := $(wildcard tests/fault/*.c)
+FAULT_BIN   := $(FAULT_SRC:tests/fault/%.c=$(BUILD)/fault/%)
 
 .DEFAULT_GOAL := all
 .PHONY: all
@@ -61,8 +63,18 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/liblethe-gateway.a \
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(WRAP_$*) $(PKG_LIBS) -lcmocka
 
+# Tools of tests/fault, for its scripts and one scenario.
+$(BUILD)/fault/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/liblethe-gateway.a \
+                  $(BUILD)/liblethe-policy.a
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+.PHONY: fault-tools
+fault-tools: $(FAULT_BIN)
+
 .PHONY: unit check-unit
-unit: $(UNIT_BIN)
+unit: $(UNIT_BIN) $(FAULT_BIN)
 # One module: make check-unit T=json_reader
 check-unit: $(BUILD)/unit/test_$(T)
 	$(Q)$<
@@ -156,7 +168,7 @@ crash: packages-test
 
 ## make r33        past epochs cannot be made again
 r33: packages-test
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all fault-tools
 	@python3 tests/fault/r33.py $(BUILD)
 
 ## make install    DESTDIR and PREFIX are honoured
@@ -171,7 +183,8 @@ install: all
 	install -m 0644 docs/man/lethe.8 $(DESTDIR)$(PREFIX)/share/man/man8
 
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
-         $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
+         $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) \
+         $(FAULT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
 WRAP_test_keyfile := -Wl,--wrap=geteuid
 WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync

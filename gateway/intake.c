@@ -1,6 +1,7 @@
 /* intake.c - the way of an event: read this first.
  *
  *   dialect_decode    beacon          -> hits        (raw, in the arena)
+ *   consent_read_...  hit             -> signals that the app passes on
  *   ask_optouts       hit             -> on the list?
  *   consent_decide    signals, list   -> per purpose allow or deny
  *   decide            hit, consent    -> verdict     per destination
@@ -218,9 +219,13 @@ static void fill_keys(struct taking *t, struct minimise_keys *keys)
 {
     memset(keys, 0, sizeof(*keys));
     keys->site = t->site->id;
-    for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++)
-        if (t->site->to[d] != NULL)
-            keys->epoch_keys[d] = t->site->to[d]->epoch_key;
+    for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++) {
+        const struct world_destination *to = t->site->to[d];
+        if (to == NULL)
+            continue;
+        keys->epoch_keys[d] = to->epoch_key;
+        keys->event_keys[d] = (const uint8_t(*)[EVENT_KEY_BYTES])to->event_keys;
+    }
     keys->pseudonym = cached_pseudonym;
     keys->ctx = t;
     random_take(&t->in->random, keys->fresh_id, sizeof(keys->fresh_id));
@@ -387,6 +392,7 @@ static enum status take_hit(void *ctx, struct hit *h)
     t->classes = 0;
     t->tag_count = 0;
     t->ev++;
+    consent_read_properties(p, h->fields, &h->signals);
     t->gpc = h->signals.gpc;
     enum status st = add_listed_identifiers(t);
     if (st == ST_LIMIT) {

@@ -20,6 +20,7 @@ static void site_clear(struct world_site *s)
     for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++) {
         if (s->to[d] == NULL)
             continue;
+        secret_free(s->to[d]->event_keys);
         secret_free(s->to[d]->epoch_key);
         free(s->to[d]);
     }
@@ -39,6 +40,26 @@ void world_unref(struct world *w)
         free(w->conf_refs);
     }
     free(w);
+}
+
+/* Needs the epoch key. */
+static enum status event_keys_make(const struct world_site *s,
+                                   struct world_destination *d)
+{
+    unsigned n = s->policy->purpose_count;
+
+    d->event_keys = secret_alloc(n * sizeof(*d->event_keys));
+    if (d->event_keys == NULL)
+        return ST_NOMEM;
+    for (unsigned i = 0; i < n; i++) {
+        const struct pseudonym_scope scope = {
+            .site = s->id,
+            .destination = slice_of(d->conf->name),
+            .purpose = s->policy->purposes[i].name,
+        };
+        event_key_make(d->epoch_key, &scope, d->event_keys[i]);
+    }
+    return ST_OK;
 }
 
 static enum status destination_make(const struct world_parts *parts,
@@ -65,6 +86,9 @@ static enum status destination_make(const struct world_parts *parts,
     if (d->epoch_key == NULL)
         return ST_NOMEM;
     epoch_key_make(parts->master, epoch.secret, d->epoch_key);
+    st = event_keys_make(s, d);
+    if (st != ST_OK)
+        return st;
     return spool_keys_get(parts->spool_keys, d->key, d->epoch_id, parts->now_ms,
                           &d->spool);
 }

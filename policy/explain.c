@@ -366,11 +366,13 @@ enum status explain(const struct explain_case *c, enum explain_form form,
                     struct arena *a, struct buf *out)
 {
     struct out o = {.c = c, .b = out, .a = a, .json = form == EXPLAIN_JSON};
+    struct consent_signals signals = c->h->signals;
     struct consent consent;
     enum status st = ST_OK;
 
     make_keys(&o);
-    consent_decide(c->p, &c->h->signals, c->optout, &consent);
+    consent_read_properties(c->p, c->h->fields, &signals);
+    consent_decide(c->p, &signals, c->optout, &consent);
     decide(c->p, c->h, &consent, c->present, c->now_ms, &o.v);
     tell_event(&o);
     if (o.v.event != NULL)

@@ -143,6 +143,7 @@ static enum status on_hit(void *ctx, struct hit *h)
         return put_explanation(s, h);
     if (!s->run->fixed_keys)
         random_take(&s->random, s->keys.fresh_id, sizeof(s->keys.fresh_id));
+    consent_read_properties(p, h->fields, &h->signals);
     consent_decide(p, &h->signals, OPTOUT_NONE, &consent);
     decide(p, h, &consent, all, s->beacon->received_ms, &v);
     for (unsigned d = 0; st == ST_OK && d < p->destination_count; d++) {

@@ -18,6 +18,9 @@ struct world_destination {
     unsigned plan; /* index in the policy */
     const struct conf_destination *conf;
     uint8_t *epoch_key; /* KEY_BYTES, locked */
+    /* One a purpose of the policy (event_key_make()), locked: made with the
+     * world, since every event id needs one. */
+    uint8_t (*event_keys)[EVENT_KEY_BYTES];
     uint64_t epoch_id;
     int64_t epoch_ends_ms;
     struct spool_key spool;
