@@ -103,6 +103,7 @@ packages-build packages-test packages-bench:
 npm: tests/npm/node_modules/.done
 tests/npm/node_modules/.done: tests/npm/package-lock.json | packages-test
 	@cd tests/npm && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cd tests/npm && node json_suite.mjs json-suite
 	@touch $@
 
 ## make test       everything that needs no more than 15 minutes in all
@@ -180,3 +181,4 @@ WRAP_test_commit := -Wl,--wrap=fdatasync
 WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync
 WRAP_test_control := -Wl,--wrap=getsockopt
 WRAP_test_optout_faults := -Wl,--wrap=fdatasync,--wrap=pwrite
+WRAP_test_json_reader := -Wl,--wrap=memcmp

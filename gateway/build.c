@@ -227,6 +227,7 @@ int build_all(struct gateway *g, struct conf *c, unsigned *conf_refs,
     if (!state_path(c, "control.sock", path) ||
         control_open(g->base, path, calls_handle, g, &g->control) != ST_OK)
         return build_refuse(path, "cannot listen there");
+    control_use_tokens(g->control, g->tokens);
     if (c->admin.text != NULL && admin_open(g) != ST_OK)
         return build_refuse(c->admin.text, strerror(errno));
     return 0;

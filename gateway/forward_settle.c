@@ -288,8 +288,8 @@ void settle_mark(struct destination *d)
  * larger than what it is part of. */
 static void fill_backlog(struct destination *d, struct forward_facts *x)
 {
-    journal_backlog(d->thread->f->parts.journal, d->now.key,
-                    &x->waiting_bytes, &x->oldest_ms, &x->cleared);
+    journal_backlog(d->thread->f->parts.journal, d->now.key, &x->waiting_bytes,
+                    &x->oldest_ms, &x->cleared);
     if (d->oldest_row_ms != 0 &&
         (x->oldest_ms == 0 || d->oldest_row_ms < x->oldest_ms))
         x->oldest_ms = d->oldest_row_ms;

@@ -294,7 +294,7 @@ static enum status clear_all(struct taking *t)
     metrics_unknown_fields(t->site->index, t->view.unknown_fields);
     fill_keys(t, &keys);
     for (unsigned d = 0; st == ST_OK && d < POLICY_DESTINATIONS_MAX; d++)
-        if ((t->verdict.cleared >> d & 1u) != 0)
+        if (((unsigned)t->verdict.cleared >> d & 1u) != 0)
             st = clear_for(t, d, &keys);
     wipe(&keys, sizeof(keys));
     return st;
@@ -314,7 +314,8 @@ static enum status denied_rows(struct taking *t, struct audit_row *row)
         const struct destination_verdict *v = &t->verdict.to[first];
         uint16_t alike = 0;
         for (unsigned d = first; d < POLICY_DESTINATIONS_MAX; d++)
-            if ((left >> d & 1u) != 0 && t->verdict.to[d].rule == v->rule &&
+            if (((unsigned)left >> d & 1u) != 0 &&
+                t->verdict.to[d].rule == v->rule &&
                 t->verdict.to[d].reason == v->reason)
                 alike = (uint16_t)(alike | 1u << d);
         row->act = ACT_DROPPED;
@@ -358,9 +359,9 @@ static void count_verdict(const struct taking *t)
         metrics_event(site, METRICS_DESTINATIONS_MAX, OUTCOME_DROPPED,
                       REASON_UNKNOWN_EVENT, 1);
     for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++) {
-        if ((t->site->present >> d & 1u) == 0)
+        if (((unsigned)t->site->present >> d & 1u) == 0)
             continue;
-        if ((t->verdict.cleared >> d & 1u) != 0)
+        if (((unsigned)t->verdict.cleared >> d & 1u) != 0)
             metrics_event(site, d, OUTCOME_CLEARED, REASON_NONE, 1);
         else
             metrics_event(site, d, OUTCOME_DROPPED, t->verdict.to[d].reason, 1);

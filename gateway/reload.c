@@ -343,8 +343,12 @@ static enum status carry_out(struct gateway *g, struct next *n)
     if (st != ST_OK) {
         world_unref(next);
         supervisor_go_on(g);
+        return st;
     }
-    return st;
+    const struct journal_limits limits = {n->conf->limit_spool,
+                                          n->conf->limit_disk_free};
+    journal_set_limits(g->journal, &limits);
+    return ST_OK;
 }
 
 static enum status reload_certificates(struct gateway *g, const struct conf *c,

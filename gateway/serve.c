@@ -9,11 +9,13 @@
 
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define COMPLAINT_MAX 65536u
+#define KEEP_BYTES    (16 << 20)
 
 static void to_stderr(enum log_level level, const char *line)
 {
@@ -128,6 +130,10 @@ int serve_run(const char *conf_path)
     if (g == NULL || conf_refs == NULL)
         return build_refuse("start", "out of memory");
     (void)signal(SIGPIPE, SIG_IGN);
+    /* Buffers of groups come and go; unmapping them each time stops all
+     * threads of the process for a moment. */
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
     if (secrets_init() != ST_OK || evthread_use_pthreads() != 0)
         return build_refuse("start",
                             "libsodium or libevent cannot be initialised");

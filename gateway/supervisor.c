@@ -237,6 +237,20 @@ void supervisor_record_deliveries(struct gateway *g)
     free(list);
 }
 
+/* The longest that anything may wait: then also a quiet gateway's old rows
+ * leave the journal. */
+static int64_t longest_keep(const struct world *w)
+{
+    int64_t longest = MS_PER_H;
+
+    for (unsigned i = 0; i < w->site_count; i++) {
+        int64_t keep = duration_rough_ms(w->sites[i].policy->keep_spool);
+        if (keep > longest)
+            longest = keep;
+    }
+    return longest;
+}
+
 /* A failure is logged; workers stay paused and the next tick tries again. */
 static void renew_or_retry(struct gateway *g)
 {
@@ -258,6 +272,11 @@ void supervisor_tick(struct gateway *g)
         supervisor_record_deliveries(g);
     }
     collect_keys(g);
+    journal_set_other_bytes(g->journal, outage_bytes(g->outage));
+    if (mono >= g->roll_due_ms) {
+        g->roll_due_ms = mono + longest_keep(g->world);
+        journal_roll(g->journal);
+    }
     if (++g->ticks % ZERO_EVERY_TICKS == 0 &&
         journal_zero_idle(g->journal) != ST_OK)
         log_warn(LOG_SPOOL, "idle segments could not be zeroed");

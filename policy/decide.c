@@ -74,10 +74,10 @@ static void decide_one(const struct policy *p, const struct event_plan *event,
         enum audit_reason reason;
 
         assert(purpose < POLICY_PURPOSES_MAX);
-        if ((common >> purpose & 1u) == 0)
+        if (((unsigned)common >> purpose & 1u) == 0)
             continue;
         reason = (enum audit_reason)c->reason[purpose];
-        if ((c->allowed >> purpose & 1u) != 0) {
+        if (((unsigned)c->allowed >> purpose & 1u) != 0) {
             if (!is_late(h, p->purposes[purpose].retention, now_ms)) {
                 *to = (struct destination_verdict){true, (uint8_t)purpose,
                                                    REASON_NONE, event->number};
@@ -104,7 +104,7 @@ void decide(const struct policy *p, const struct hit *h,
     for (unsigned d = 0; d < p->destination_count; d++) {
         struct destination_verdict *to = &out->to[d];
 
-        if ((present >> d & 1u) == 0)
+        if (((unsigned)present >> d & 1u) == 0)
             deny(to, REASON_NO_DESTINATION, rule);
         else if (whole != REASON_NONE)
             deny(to, whole, rule);

@@ -107,7 +107,7 @@ static enum status put_number(struct buf *out, double v)
     if (count <= point && point <= 21) {
         buf_put_bytes(out, digits, (size_t)count);
         put_zeros(out, point - count);
-    } else if (point > 0 && point <= 21) {
+    } else if (point > 0 && point < count) {
         buf_printf(out, "%.*s.%s", point, digits, digits + point);
     } else if (point > -6 && point <= 0) {
         buf_put(out, SLICE("0."));

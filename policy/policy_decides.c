@@ -2,7 +2,6 @@
 
 #include "lethe/policy/pseudonym.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define DECIDES_MAX (8u << 20) /* bytes of one (event, destination) */
@@ -125,23 +124,11 @@ static void put_destination(struct buf *b, const struct destination_plan *d)
         buf_put_char(b, (char)('0' + (int)d->visitor[i]));
 }
 
-/* The order in the file decides nothing. */
-static int by_path(const void *x, const void *y)
-{
-    struct slice a = (*(const struct field_plan *const *)x)->path;
-    struct slice b = (*(const struct field_plan *const *)y)->path;
-    size_t n = a.len < b.len ? a.len : b.len;
-    int d = n > 0 ? memcmp(a.at, b.at, n) : 0;
-
-    return d != 0 ? d : (a.len > b.len) - (a.len < b.len);
-}
-
 static void put_event(struct buf *b, const struct policy *p,
                       const struct event_plan *e, unsigned d)
 {
     const struct destination_plan *dest = &p->destinations[d];
     const struct delivery_plan *to = &e->to[d];
-    const struct field_plan *order[POLICY_FIELDS_MAX];
 
     put(b, e->name);
     put(b, e->out_name);
@@ -152,16 +139,12 @@ static void put_event(struct buf *b, const struct policy *p,
         rule_bytes(p, to->identifiers[k], b);
     for (unsigned k = 0; k < CTX_COUNT; k++)
         rule_bytes(p, to->context[k], b);
-    for (unsigned i = 0; i < e->field_count; i++)
-        order[i] = &e->fields[i];
-    if (e->field_count > 0)
-        qsort(order, e->field_count, sizeof(*order), by_path);
+    /* Fields stand by name: the order in the file decides nothing. */
     for (unsigned i = 0; i < e->field_count; i++) {
-        const struct rule *r = &to->fields[order[i] - e->fields];
-        if (r->kind == RULE_DROP)
+        if (to->fields[i].kind == RULE_DROP)
             continue; /* no rule at all does the same */
-        put(b, order[i]->path);
-        rule_bytes(p, r, b);
+        put(b, e->fields[i].path);
+        rule_bytes(p, &to->fields[i], b);
     }
 }
 

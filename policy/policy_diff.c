@@ -311,15 +311,21 @@ static void diff_places(struct diff *x, const struct json_value *a,
 
 static void diff_field_places(struct diff *x)
 {
+    unsigned next = 0;
+
     for (unsigned i = 0; i < x->b->listing->count; i++) {
         const struct listed *one = &x->b->listing->rules[i];
         const struct json_value *was = NULL;
         if (one->of == NULL || one->rule == NULL || one->destination >= 0)
             continue;
+        /* Both lists run by name: the next one is mostly the right one. */
         bool found = false;
         for (unsigned k = 0; k < x->a->listing->count && !found; k++) {
-            found = slice_eq(x->a->listing->rules[k].name, one->name);
-            was = found ? x->a->listing->rules[k].v : NULL;
+            const struct listed *old =
+                &x->a->listing->rules[(next + k) % x->a->listing->count];
+            found = slice_eq(old->name, one->name);
+            was = found ? old->v : NULL;
+            next = found ? (next + k + 1) % x->a->listing->count : next;
         }
         if (found)
             diff_places(x, was, one->v, one);

@@ -107,6 +107,11 @@ static bool is_closed(const struct view *v, const struct rule *r)
     return closed(r);
 }
 
+static bool is_closed_or_host(const struct view *v, const struct rule *r)
+{
+    return closed(r) || (v->pragmatic && r->kind == RULE_HOST);
+}
+
 static bool is_closed_or_listed(const struct view *v, const struct rule *r)
 {
     return closed(r) || (v->pragmatic && r->kind == RULE_ENUM);
@@ -124,14 +129,12 @@ static bool r7_referrer(const struct view *v, struct finding *out)
         "dr",       "page_referrer", "$referrer", "$initial_referrer",
         "referrer", "referer",       NULL};
     const struct rule *r = context_rule(v, CTX_REFERRER);
-    bool host = v->pragmatic && r->kind == RULE_HOST;
+    const char *why = "the page that led here must be dropped (its host alone "
+                      "under cnil-pragmatic)";
 
-    if (!closed(r) && !host)
-        return fail(out, r->number,
-                    "the page that led here must be dropped (its host alone "
-                    "under cnil-pragmatic)");
-    return fields_called(v, names, is_closed, out,
-                         "the page that led here must be dropped");
+    if (!is_closed_or_host(v, r))
+        return fail(out, r->number, why);
+    return fields_called(v, names, is_closed_or_host, out, why);
 }
 
 static bool r10_campaign(const struct view *v, struct finding *out)

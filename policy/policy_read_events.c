@@ -61,7 +61,7 @@ static void add_key(struct load *l, struct event_fields *f, struct slice path,
     l->nomem |= f->keys.failed;
 }
 
-/* Field `i` of the file. Those not read yet are drops. */
+/* Field `i` by name. Those not read yet are drops. */
 static void read_field(struct load *l, struct event_fields *f, unsigned i,
                        const struct event_plan *e)
 {
@@ -112,8 +112,8 @@ static void read_fields(struct load *l, const struct at *at,
     struct member *m = at->v != NULL ? members_sorted(l, at->v, &n) : NULL;
     f.count = n;
     for (unsigned i = 0; i < n; i++) {
-        f.places[m[i].index] = at_child(at, m[i].v);
-        read_field(l, &f, m[i].index, e);
+        f.places[i] = at_child(at, m[i].v);
+        read_field(l, &f, i, e);
     }
     e->keys = keys_build(l, (const struct key_path *)(void *)f.keys.data,
                          (unsigned)(f.keys.len / sizeof(struct key_path)));

@@ -160,14 +160,9 @@ static int kind_from_object(struct load *l, const struct at *at,
 /* {"bool": {}}: nothing stands inside. */
 static void want_empty(struct load *l, const struct at *kind)
 {
-    static const char *const none[] = {NULL};
-
-    if (kind->v == NULL)
-        return;
-    if (json_kind_of(kind->v) != JSON_KIND_OBJECT)
+    if (kind->v != NULL &&
+        (json_kind_of(kind->v) != JSON_KIND_OBJECT || json_size(kind->v) > 0))
         problem(l, kind, "takes nothing; write {}");
-    else if (json_size(kind->v) > 0)
-        (void)want_keys(l, kind, none);
 }
 
 static void read_place(struct load *l, const struct at *kind)

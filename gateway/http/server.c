@@ -10,18 +10,26 @@
 
 struct arena *server_take_arena(struct http_server *s)
 {
-    if (s->arena_count > 0)
-        return s->arenas[--s->arena_count];
-    return arena_new(HTTP_ARENA_MAX);
+    if (s->arena_count == 0)
+        return arena_new(HTTP_ARENA_MAX);
+    struct arena *a = s->arenas[--s->arena_count];
+    s->large_arenas -= arena_is_large(a);
+    return a;
 }
 
+/* Large ones are rare and few are kept, so that a thousand connections that
+ * once sent a batch do not hold its memory for ever. */
 void server_give_arena(struct http_server *s, struct arena *a)
 {
     if (s->arena_count == ARENAS_KEPT_MAX) {
         arena_free(a);
         return;
     }
-    arena_reset(a);
+    if (s->large_arenas < LARGE_ARENAS_KEPT)
+        arena_reset(a);
+    else
+        arena_trim(a);
+    s->large_arenas += arena_is_large(a);
     s->arenas[s->arena_count++] = a;
 }
 

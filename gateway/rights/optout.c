@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EACH_RECORDS 512u /* read at once by optout_each_set */
+#define DB_RETRY_CHANGES 64u
+#define EACH_RECORDS     512u /* read at once by optout_each_set */
 
 /* Locks are no part of what `const` promises. */
 static struct optouts *lockable(const struct optouts *o)
@@ -182,6 +183,9 @@ void optout_db_catch_up(struct optouts *o)
     uint64_t newest = optout_journal_newest(o->journal, hash);
 
     if (o->db_newest >= newest)
+        return;
+    /* On a full disk not with every change: the backlog is long. */
+    if (o->db_failed && newest % DB_RETRY_CHANGES != 0)
         return;
     uint8_t *records = malloc(OPTOUT_WRITE_MAX * OPTOUT_RECORD_BYTES);
     enum status st = records == NULL ? ST_NOMEM : ST_OK;

@@ -55,6 +55,19 @@ void optout_receipt_make(const uint8_t key[KEY_BYTES], uint64_t number,
     sodium_memzero(raw, sizeof(raw));
 }
 
+/* libsodium 1.0.18 reads some bytes above 127 as digits: one receipt must have
+ * one spelling. */
+static bool is_base64url(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+              (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    return true;
+}
+
 enum status optout_receipt_read(const uint8_t key[KEY_BYTES], struct slice text,
                                 uint64_t *out_number,
                                 uint8_t out_commit_key[16])
@@ -64,7 +77,7 @@ enum status optout_receipt_read(const uint8_t key[KEY_BYTES], struct slice text,
     size_t len = 0;
 
     if (text.len != OPTOUT_RECEIPT_BYTES ||
-        !slice_starts(text, SLICE(PREFIX)) ||
+        !slice_starts(text, SLICE(PREFIX)) || !is_base64url(text) ||
         sodium_base642bin(raw, sizeof(raw), text.at + PREFIX_BYTES,
                           text.len - PREFIX_BYTES, NULL, &len, NULL,
                           VARIANT) != 0 ||

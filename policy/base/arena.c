@@ -56,9 +56,17 @@ struct arena *arena_new(size_t cap)
     return a;
 }
 
+/* The next block: one that an earlier request left, if it is large enough, or
+ * a new one behind the present. */
 static struct block *grow(struct arena *a, size_t size)
 {
     size_t want = size + HEADER_BYTES;
+    struct block *left = a->current->next;
+
+    if (left != NULL && left->size - left->used >= size) {
+        a->current = left;
+        return left;
+    }
 
     want = want < BLOCK_BYTES ? BLOCK_BYTES : (want + 4095u) & ~(size_t)4095u;
     if (want < size || want > a->cap || a->mapped > a->cap - want)
@@ -121,37 +129,44 @@ size_t arena_used(const struct arena *a)
     return a->used;
 }
 
-static void block_free(struct block *b)
+static void block_wipe(struct block *b)
 {
-    size_t size = b->size;
-
-    explicit_bzero(b, b->used);
-    (void)munmap(b, size);
+    explicit_bzero((char *)b + HEADER_BYTES, b->used - HEADER_BYTES);
+    b->used = HEADER_BYTES;
 }
 
 void arena_reset(struct arena *a)
 {
+    for (struct block *b = a->first; b != NULL; b = b->next)
+        block_wipe(b);
+    a->current = a->first;
+    a->used = 0;
+}
+
+void arena_trim(struct arena *a)
+{
     struct block *b = a->first->next;
 
+    arena_reset(a);
     while (b != NULL) {
         struct block *next = b->next;
         a->mapped -= b->size;
-        block_free(b);
+        (void)munmap(b, b->size);
         b = next;
     }
     a->first->next = NULL;
-    explicit_bzero((char *)a->first + HEADER_BYTES,
-                   a->first->used - HEADER_BYTES);
-    a->first->used = HEADER_BYTES;
-    a->current = a->first;
-    a->used = 0;
+}
+
+bool arena_is_large(const struct arena *a)
+{
+    return a->first->next != NULL;
 }
 
 void arena_free(struct arena *a)
 {
     if (a == NULL)
         return;
-    arena_reset(a);
-    block_free(a->first);
+    arena_trim(a);
+    (void)munmap(a->first, a->first->size);
     free(a);
 }

@@ -163,13 +163,16 @@ def crash(rounds, seed, progress=True):
     recorder = TimedRecorder()
     g = Gateway(start=False, recorder=recorder)
     g.write_policy(policy_with_numbers(g.read_policy()))
-    acked, optouts, late = [], [], []
+    acked, optouts, late, spans = [], [], [], []
     verify_failed = 0
     started = time.monotonic()
     try:
         for i in range(rounds):
             clients, bad = run_round(g, numbers, dice)
             verify_failed += bad
+            if progress:
+                acks = [n for c in clients for n in c.acked]
+                spans.append((i, min(acks, default=0), max(acks, default=0)))
             for c in clients:
                 acked += c.acked
                 optouts += c.optouts
@@ -182,7 +185,12 @@ def crash(rounds, seed, progress=True):
                    lambda: all(d["waiting"] == 0 for d in g.status()["destinations"]), 120)
         g.stop()
         places = delivered(g)
-        lost = sum(len(set(acked) - got) for got in places.values())
+        missing = {name: sorted(set(acked) - got) for name, got in places.items()}
+        lost = sum(len(m) for m in missing.values())
+        for name, m in missing.items():
+            if m:
+                print("lost at %s: %s in rounds %s" % (name, m[:40], sorted(
+                    {i for i, a, b in spans for n in m if a <= n <= b})), flush=True)
         rows = audited(g)
         unaudited = sum(max(0, len(got) - rows[name]) for name, got in places.items())
         after = len(set(late) & set.union(*places.values()))
@@ -195,6 +203,7 @@ def crash(rounds, seed, progress=True):
             rounds, lost, unaudited, after, verify_failed), flush=True)
         return lost + unaudited + after + verify_failed
     finally:
+        g.own_folder = g.own_folder and not os.environ.get("LETHE_KEEP")
         g.close()
         recorder.close()
 

@@ -1,4 +1,5 @@
 /* Consent as truth tables: every signal by every kind of purpose. */
+#include "lethe/policy/base/arena.h"
 #include "lethe/policy/consent.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/json_reader.h"
@@ -277,6 +278,43 @@ static void malformed_answers_are_no_yes(void **state)
         REASON_NO_CONSENT);
 }
 
+static struct consent_signals properties(char *json, size_t len, bool gpc)
+{
+    struct policy p = {.gpc_property = SLICE("env.gpc"),
+                       .dnt_property = SLICE("dnt")};
+    struct consent_signals s = {.gpc = gpc};
+    struct arena *a = arena_new(1u << 16);
+    const struct json_node *root = NULL;
+
+    assert_int_equal(json_read(a, json, len, &root, NULL), ST_OK);
+    consent_read_properties(&p, root, &s);
+    arena_free(a);
+    return s;
+}
+
+#define PROPERTIES(text, gpc) properties((char[]){text}, sizeof(text) - 1, gpc)
+
+static void properties_set_signals_and_clear_none(void **state)
+{
+    (void)state;
+    assert_true(PROPERTIES("{\"env\":{\"gpc\":true}}", false).gpc);
+    assert_true(PROPERTIES("{\"env\":{\"gpc\":1}}", false).gpc);
+    assert_true(PROPERTIES("{\"env\":{\"gpc\":\"1\"}}", false).gpc);
+    assert_true(PROPERTIES("{\"dnt\":\"true\"}", false).dnt);
+    assert_false(PROPERTIES("{\"env\":{\"gpc\":0},\"dnt\":\"no\"}", false).gpc);
+    assert_false(PROPERTIES("{\"env\":true,\"env.gpc\":true}", false).gpc);
+    assert_false(PROPERTIES("{\"gpc\":true,\"dnt\":null}", false).dnt);
+    assert_false(PROPERTIES("[1]", false).gpc);
+    assert_true(PROPERTIES("{\"env\":{\"gpc\":false}}", true).gpc);
+
+    struct policy none = {0};
+    struct consent_signals s = {0};
+    struct json_node yes = {.type = JSON_TRUE, .span = 1};
+    consent_read_properties(&none, &yes, &s);
+    consent_read_properties(&none, NULL, &s);
+    assert_false(s.gpc || s.dnt);
+}
+
 static void sixteen_purposes_fill_the_mask(void **state)
 {
     struct policy p = {.purpose_count = POLICY_PURPOSES_MAX};
@@ -302,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_no_by_the_purpose_s_own_name_denies),
         cmocka_unit_test(one_no_beats_every_yes_in_either_order),
         cmocka_unit_test(malformed_answers_are_no_yes),
+        cmocka_unit_test(properties_set_signals_and_clear_none),
         cmocka_unit_test(sixteen_purposes_fill_the_mask),
     };
 

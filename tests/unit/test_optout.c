@@ -809,5 +809,6 @@ int main(void)
         CASE(readers_run_beside_one_writer),
     };
 
+    cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -59,6 +59,7 @@ struct gateway {
     int64_t reloaded_ms;
     bool reload_ok;
     int64_t delivery_due_ms; /* monotonic */
+    int64_t roll_due_ms;     /* monotonic: journal_roll */
     unsigned ticks;
     bool stopping;
     int exit_code;

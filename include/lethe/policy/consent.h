@@ -22,6 +22,16 @@ struct consent {
     uint8_t reason[POLICY_PURPOSES_MAX]; /* enum audit_reason where denied */
 };
 
+struct json_node;
+
+/* Add the signals that an app passes on among the event's fields, where the
+ * policy names such fields (signals.from_properties): true, 1, "1" or "true"
+ * sets the signal; nothing clears one. To be called before consent_decide();
+ * `fields` may be NULL. */
+void consent_read_properties(const struct policy *p,
+                             const struct json_node *fields,
+                             struct consent_signals *io);
+
 /* Decide for every purpose of `p`. Never fails. */
 void consent_decide(const struct policy *p, const struct consent_signals *s,
                     enum optout_state optout, struct consent *out);

@@ -9,6 +9,7 @@
 #include "lethe/policy/base/slice.h"
 #include "lethe/policy/base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena; /* opaque: arena_new() makes it, arena_free() frees it */
@@ -31,9 +32,15 @@ struct slice arena_copy(struct arena *a, struct slice s);
 /* Bytes handed out since the last reset. */
 size_t arena_used(const struct arena *a);
 
-/* Overwrite with zeros what was handed out and start again. Keeps the first
- * block, gives the others back. */
+/* Overwrite with zeros what was handed out and start again. Keeps the memory:
+ * giving it back stops every thread of the process for a moment. */
 void arena_reset(struct arena *a);
+
+/* As arena_reset, and give back all but the first block. */
+void arena_trim(struct arena *a);
+
+/* It holds more than its first block. */
+bool arena_is_large(const struct arena *a);
 
 /* Wipe and free. NULL is allowed. */
 void arena_free(struct arena *a);
