@@ -67,8 +67,8 @@ unit: $(UNIT_BIN)
 check-unit: $(BUILD)/unit/test_$(T)
 	$(Q)$<
 
-# The house. Each check is a script that can be run alone; LINT_SINCE=REV
-# looks only at files changed since then in the slow one (clang-tidy).
+# The house. Each check is a script that can be run alone. The slow one, tidy,
+# looks at files changed since LINT_SINCE=REV (default HEAD~1; "all": all).
 LINT_CHECKS := format includes banned sizes headers shell generated cppcheck
 .PHONY: lint fmt fmt-check
 lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest

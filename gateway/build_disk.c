@@ -30,7 +30,7 @@ static void rows_safe(void *ctx, uint64_t sequence)
 {
     const struct gateway *g = ctx;
 
-    journal_rows_safe(g->journal, sequence);
+    journal_rows_safe(g->journal, sequence + 1); /* theirs is inclusive */
 }
 
 static void audit_broken(void *ctx, enum status st)

@@ -9,26 +9,6 @@
 
 #define FACTS_MAX (CONF_SITES_MAX * CONF_DESTINATIONS_MAX)
 
-bool gateway_is_ready(const struct gateway *g, const char **out_why)
-{
-    *out_why = "ready";
-    if (atomic_load(&g->broken))
-        *out_why = "the audit log or the journal cannot be written";
-    else if (g->world == NULL)
-        *out_why = "starting";
-    else if (gateway_now(g) >= g->world->valid_until_ms + 5 * MS_PER_S)
-        *out_why = "a rotation is overdue";
-    else if (commit_is_full(g->commit))
-        *out_why = "the disk or the spool is full";
-    else if (audit_lag_ms(g->audit) > 30 * MS_PER_S)
-        *out_why = "the audit log is behind";
-    else if (optout_health_of(g->optouts) != OPTOUT_SOUND)
-        *out_why = "the opt-out list cannot be trusted: everyone is opted out";
-    else
-        return true;
-    return false;
-}
-
 static void put_sites(const struct gateway *g, struct control_answer *out)
 {
     buf_put(&out->data, SLICE(",\"sites\":["));

@@ -2,7 +2,7 @@
  * and facts. */
 #include "lethe/gateway/forward_inner.h"
 
-#include "lethe/policy/base/log.h"
+#include "lethe/audit_codes.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -126,7 +126,7 @@ static void run_purge(struct forward_thread *t, struct call *c)
     }
     t->purge = c;
     c->later = true;
-    move_purge_start(c->dest);
+    move_purge_start(c->dest, REASON_OPERATOR);
 }
 
 static void run_purge_dead(struct forward_thread *t, struct call *c)

@@ -334,11 +334,12 @@ void move_expire(struct destination *d)
 
 /* ---- purge ---- */
 
-void move_purge_start(struct destination *d)
+void move_purge_start(struct destination *d, uint8_t reason)
 {
     send_cut_all(d);
     drop_again(d);
     d->purging = true;
+    d->purge_reason = reason;
     d->purge_count = 0;
     d->purge_until = journal_next_sequence(d->thread->f->parts.journal);
     d->outage_waits = true;
@@ -352,7 +353,7 @@ void move_purge_memory(struct destination *d)
     for (struct block *b = d->first; b != NULL; b = b->next)
         for (uint32_t i = b->passed; i < b->count; i++)
             if (b->items[i].state == ITEM_READY) {
-                item_except(d, &b->items[i], ITEM_PURGED, REASON_OPERATOR);
+                item_except(d, &b->items[i], ITEM_PURGED, d->purge_reason);
                 d->purge_count += b->items[i].state == ITEM_LEAVING;
             }
     queue_compact(d);

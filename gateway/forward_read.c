@@ -343,7 +343,7 @@ static void except_all(struct destination *d, struct block *b)
 {
     for (uint32_t i = 0; i < b->count; i++)
         if (b->items[i].state == ITEM_READY) {
-            item_except(d, &b->items[i], ITEM_PURGED, REASON_OPERATOR);
+            item_except(d, &b->items[i], ITEM_PURGED, d->purge_reason);
             d->purge_count++;
         }
 }

@@ -168,6 +168,15 @@ static void wait_landing(struct destination *d)
     pthread_mutex_unlock(&d->lock);
 }
 
+bool settle_land(struct destination *d)
+{
+    settle_rows(d);
+    wait_landing(d);
+    (void)collect(d);
+    settle_mark(d);
+    return d->ticket_flying <= d->ticket_done;
+}
+
 /* The last rows; a failure leaves the mark before them, so that the next
  * start finds the same fragments. */
 void settle_wait(struct destination *d)

@@ -5,39 +5,9 @@
 #include "lethe/policy/base/log.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define RECORD_D_MAX 6144u
-
-enum status gateway_record(struct gateway *g, enum audit_record_act act,
-                           const char *who, const char *why, bool wait,
-                           uint64_t *out_index, const char *format, ...)
-{
-    char d[RECORD_D_MAX];
-    va_list args;
-
-    va_start(args, format);
-    int n = vsnprintf(d, sizeof(d), format, args);
-    va_end(args);
-    if (n < 0 || (size_t)n >= sizeof(d))
-        return ST_LIMIT;
-    const struct audit_entry e = {
-        .act = act,
-        .who = who,
-        .why = why,
-        .out = act == RECORD_POLICY_REJECT ? AUDIT_FAILED : AUDIT_OK,
-        .d = {d, (size_t)n},
-    };
-    enum status st = audit_append(g->audit, &e, wait, out_index);
-    if (st != ST_OK)
-        log_error(LOG_AUDIT, "a record could not be written",
-                  LOG_NAME("act", audit_record_act_name(act)),
-                  LOG_NAME("why", status_name(st)));
-    return st;
-}
 
 /* ---- policies ---------------------------------------------------------- */
 

@@ -14,16 +14,6 @@
 #define ZERO_EVERY_TICKS  10u
 #define DESTINATIONS_ALL  (CONF_SITES_MAX * CONF_DESTINATIONS_MAX)
 
-int64_t gateway_now(const struct gateway *g)
-{
-    return g->clock->wall_ms(g->clock->ctx);
-}
-
-int64_t gateway_mono(const struct gateway *g)
-{
-    return g->clock->mono_ms(g->clock->ctx);
-}
-
 /* ---- the barrier ------------------------------------------------------- */
 
 static void on_fence(struct group *g, enum status st)

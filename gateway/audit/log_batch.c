@@ -29,7 +29,7 @@ struct audit_site *site_add(struct audit_log *l, uint64_t number)
 
     if (s != NULL || l->site_count == AUDIT_SITES_MAX)
         return s;
-    void *more = realloc(l->sites, (l->site_count + 1) * sizeof(*l->sites));
+    void *more = reallocarray(l->sites, l->site_count + 1, sizeof(l->sites[0]));
     if (more == NULL)
         return NULL;
     l->sites = more;

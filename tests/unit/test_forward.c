@@ -19,7 +19,7 @@ static void batches_arrive_once_and_the_mark_passes(void **state)
     struct mark m;
     journal_get_mark(w.journal, w.dest[0].key, &m);
     assert_int_equal(m.accepted, 457);
-    assert_int_equal(rows_of(ACT_EXPIRED, REASON_EXPIRED_WAITING), 0);
+    expect_rows(ACT_EXPIRED, REASON_EXPIRED_WAITING, 0);
 }
 
 static bool is_failing(void *ctx)
@@ -70,7 +70,7 @@ static void poison_is_halved_out_and_replayed(void **state)
     expect((struct wanted){.accepted = 15, .dead = 1});
     for (unsigned n = 0; n < 16; n++)
         assert_int_equal(recorder_has(&w.web, n), n == 9 ? 0 : 1);
-    assert_int_equal(rows_of(ACT_DEAD, REASON_RECIPIENT_REFUSED), 1);
+    expect_rows(ACT_DEAD, REASON_RECIPIENT_REFUSED, 1);
     assert_int_equal(w.rows[0].ev, 9);
     assert_int_equal(w.rows[0].rule, 5);
     assert_int_equal(w.rows[0].destinations, 1);
@@ -106,8 +106,8 @@ static void dead_letters_are_purged_and_expire(void **state)
     expect((struct wanted){.dead = 1});
     jump(8 * MS_PER_DAY);
     expect((struct wanted){.expired = 1, .exactly_dead = true});
-    assert_int_equal(rows_of(ACT_PURGED, REASON_OPERATOR), 2);
-    assert_int_equal(rows_of(ACT_EXPIRED, REASON_EXPIRED_WAITING), 1);
+    expect_rows(ACT_PURGED, REASON_OPERATOR, 2);
+    expect_rows(ACT_EXPIRED, REASON_EXPIRED_WAITING, 1);
 }
 
 static void dead_letters_are_not_kept_where_the_policy_says_so(void **state)
@@ -120,7 +120,7 @@ static void dead_letters_are_not_kept_where_the_policy_says_so(void **state)
     start();
     put((struct put){.count = 2});
     expect((struct wanted){.refused = 2});
-    assert_int_equal(rows_of(ACT_REFUSED, REASON_RECIPIENT_REFUSED), 2);
+    expect_rows(ACT_REFUSED, REASON_RECIPIENT_REFUSED, 2);
 }
 
 static void pause_and_resume(void **state)
@@ -182,7 +182,7 @@ static void r42_an_opt_out_cuts_what_runs(void **state)
     expect((struct wanted){.accepted = 14, .swept = 1});
     assert_int_equal(recorder_has(&w.web, 14), 0);
     assert_int_equal(recorder_has(&w.web, 13), 1);
-    assert_int_equal(rows_of(ACT_SWEPT, REASON_OPTED_OUT_THEN), 1);
+    expect_rows(ACT_SWEPT, REASON_OPTED_OUT_THEN, 1);
 }
 
 static bool was_asked(void *ctx)
@@ -267,7 +267,7 @@ static void tightening_purges_what_waits(void **state)
     configure();
     assert_int_equal(forward_pause(w.forward, w.dest[0].key, false), ST_OK);
     expect((struct wanted){.accepted = 5, .purged = 4});
-    assert_int_equal(rows_of(ACT_PURGED, REASON_POLICY_CHANGED), 4);
+    expect_rows(ACT_PURGED, REASON_POLICY_CHANGED, 4);
     assert_int_equal(recorder_has(&w.web, 5), 0);
     stop(); /* `tighter` ends here */
 }
@@ -289,7 +289,7 @@ static void each_fragment_has_its_own_expiry(void **state)
     recorder_answers(&w.web, 200);
     jump(10 * MS_PER_MIN);
     expect((struct wanted){.expired = 4, .accepted = 3});
-    assert_int_equal(rows_of(ACT_EXPIRED, REASON_EXPIRED_WAITING), 4);
+    expect_rows(ACT_EXPIRED, REASON_EXPIRED_WAITING, 4);
 }
 
 static bool has_moved(void *ctx)
@@ -346,7 +346,7 @@ static void the_operator_purges_what_waits(void **state)
     put((struct put){.from = 40, .count = 1});
     expect((struct wanted){.purged = 40, .accepted = 1});
     assert_int_equal(recorder_has(&w.web, 39), 0);
-    assert_int_equal(rows_of(ACT_PURGED, REASON_OPERATOR), 40);
+    expect_rows(ACT_PURGED, REASON_OPERATOR, 40);
 }
 
 static void a_key_that_is_gone_is_counted(void **state)
@@ -359,7 +359,7 @@ static void a_key_that_is_gone_is_counted(void **state)
     start();
     put((struct put){.from = 3, .count = 2, .epoch = 2});
     expect((struct wanted){.accepted = 2, .expired = 3});
-    assert_int_equal(rows_of(ACT_EXPIRED, REASON_KEY_GONE), 3);
+    expect_rows(ACT_EXPIRED, REASON_KEY_GONE, 3);
     expect_mark_past(0);
 }
 
@@ -406,6 +406,24 @@ static void r33_a_key_dies_with_its_last_fragment(void **state)
     assert_int_equal(live_keys(), 1);
 }
 
+static void what_a_removed_destination_left_is_purged(void **state)
+{
+    unsigned zero = 0;
+
+    (void)state;
+    recorder_answers(&w.web, 500);
+    recorder_run(&w.web);
+    add_destination(DESTINATION_HTTP, w.web.url);
+    start();
+    for (unsigned i = 0; i < 8; i++)
+        put((struct put){.from = i * 100, .count = 100, .pad = 8000});
+    assert_true(reached(is_failing, &zero));
+    assert_int_equal(forward_configure(w.forward, w.dest, 0, "2026-11-22"),
+                     ST_OK);
+    expect_rows(ACT_PURGED, REASON_POLICY_CHANGED, 800);
+    expect_mark_past(0);
+}
+
 static void a_bad_list_leaves_the_former(void **state)
 {
     (void)state;
@@ -444,6 +462,7 @@ int main(void)
         T(the_operator_purges_what_waits),
         T(a_key_that_is_gone_is_counted),
         T(r33_a_key_dies_with_its_last_fragment),
+        T(what_a_removed_destination_left_is_purged),
         T(a_bad_list_leaves_the_former),
     };
 

@@ -103,8 +103,8 @@ static void an_exception_before_a_batch_has_its_row_first(void **state)
     start();
     expect((struct wanted){.accepted = 2, .swept = 1, .expired = 1});
     assert_int_equal(rows_in_database(""), 2);
-    assert_int_equal(rows_of(ACT_SWEPT, REASON_OPTED_OUT_THEN), 1);
-    assert_int_equal(rows_of(ACT_EXPIRED, REASON_EXPIRED_WAITING), 1);
+    expect_rows(ACT_SWEPT, REASON_OPTED_OUT_THEN, 1);
+    expect_rows(ACT_EXPIRED, REASON_EXPIRED_WAITING, 1);
     expect_mark_past(0);
 }
 
@@ -178,7 +178,7 @@ static void a_file_each_purpose(void **state)
     expect((struct wanted){.accepted = 7, .purged = 2});
     assert_int_equal(lines_with("audience", "\n"), 3);
     assert_int_equal(lines_with("product", "\n"), 4);
-    assert_int_equal(rows_of(ACT_PURGED, REASON_POLICY_CHANGED), 2);
+    expect_rows(ACT_PURGED, REASON_POLICY_CHANGED, 2);
 }
 
 static void from_the_outage_store_lines_survive_a_restart(void **state)

@@ -3,7 +3,8 @@
  * Each destination belongs to one thread, which alone touches it. Others post
  * calls to that thread (mutex and eventfd) or read the facts it publishes.
  *
- *   forward.c            one pass; start, stop, configure
+ *   forward.c            one pass; start, stop
+ *   forward_configure.c  the list of destinations
  *   forward_door.c       poke, sweep, the operator's calls, facts
  *   forward_file.c       the synchronous sinks of one destination
  *   forward_thread.c     threads and calls
@@ -151,6 +152,7 @@ struct destination {
     int64_t oldest_row_ms; /* of what waits in outage.db; 0 none */
 
     bool purging;
+    uint8_t purge_reason;
     uint64_t purge_until, purge_count; /* sequence; fragments */
 
     struct mark mark;
@@ -280,13 +282,15 @@ void settle_mark(struct destination *d);  /* free what is done, set the mark */
 void settle_facts(struct destination *d); /* publish */
 bool settle_rows_pending(const struct destination *d);
 void settle_wait(struct destination *d); /* at the end */
+/* Wait for the rows on their way; false: they did not get to disk. */
+bool settle_land(struct destination *d);
 
 /* forward_move.c */
 void move_if_long(struct destination *d);
 enum status move_dead(struct destination *d, struct item *i,
                       int status) MUST_CHECK;
 void move_expire(struct destination *d);
-void move_purge_start(struct destination *d);
+void move_purge_start(struct destination *d, uint8_t reason);
 bool move_purge_over(const struct destination *d);
 void move_purge_memory(struct destination *d);
 /* Dead letters become PURGED; ST_END when all are loaded. */
@@ -312,6 +316,9 @@ void retention_run(struct destination *d);
 
 /* forward.c: one pass of a destination. Returns ms until the next. */
 int64_t destination_run(struct destination *d);
+void purge_end(struct destination *d);
+
+/* forward_configure.c */
 void destination_free(struct destination *d);
 
 #endif

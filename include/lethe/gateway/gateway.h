@@ -79,6 +79,9 @@ enum status gateway_record(struct gateway *g, enum audit_record_act act,
                            uint64_t *out_index, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
 
+/* Is it ready to take events? `why` gets a fixed text if not. */
+bool gateway_is_ready(const struct gateway *g, const char **out_why);
+
 /* ---- supervisor.c ------------------------------------------------------ */
 
 /* Make the next world from the present one's config and policies (a rotation
@@ -123,7 +126,5 @@ void calls_handle(void *gateway, const struct control_call *call,
                   struct control_answer *out);
 /* The metrics page. */
 void admin_metrics(struct gateway *g, struct buf *out);
-/* Is it ready to take events? `why` gets a fixed text if not. */
-bool gateway_is_ready(const struct gateway *g, const char **out_why);
 
 #endif
