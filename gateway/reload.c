@@ -170,39 +170,88 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* What only a restart can change. */
+static bool same_tls(const struct conf_tls *a, const struct conf_tls *b)
+{
+    return (a->certificate == NULL) == (b->certificate == NULL);
+}
+
+static bool same_listener(const struct conf_listen *a,
+                          const struct conf_listen *b)
+{
+    bool same = same_text(a->text, b->text) && same_tls(&a->tls, &b->tls) &&
+                a->proxy_count == b->proxy_count;
+
+    for (unsigned i = 0; same && i < a->proxy_count; i++)
+        same = a->proxies[i].family == b->proxies[i].family &&
+               a->proxies[i].bits == b->proxies[i].bits &&
+               memcmp(a->proxies[i].bytes, b->proxies[i].bytes,
+                      sizeof(a->proxies[i].bytes)) == 0;
+    return same;
+}
+
+static bool same_listeners(const struct conf *a, const struct conf *b)
+{
+    bool same = a->listen_count == b->listen_count;
+
+    for (unsigned i = 0; same && i < a->listen_count; i++)
+        same = same_listener(&a->listen[i], &b->listen[i]);
+    return same;
+}
+
+/* limits.spool and limits.disk_free are taken over at once. */
+static bool same_limits(const struct conf *a, const struct conf *b)
+{
+    return a->limit_connections == b->limit_connections &&
+           a->limit_body == b->limit_body &&
+           a->limit_inflated == b->limit_inflated &&
+           a->limit_request_ms == b->limit_request_ms &&
+           a->rate_optout == b->rate_optout &&
+           a->rate_events == b->rate_events &&
+           a->limit_journal == b->limit_journal;
+}
+
+static bool same_audit(const struct conf *a, const struct conf *b)
+{
+    return same_text(a->audit_origin, b->audit_origin) &&
+           a->audit_rows == b->audit_rows &&
+           a->audit_time_step_ms == b->audit_time_step_ms &&
+           a->subject_search_ms == b->subject_search_ms;
+}
+
+/* What only a restart can change: taking it silently for nothing would leave
+ * the operator with a rule that is not in force. */
 static bool needs_restart(const struct conf *a, const struct conf *b,
                           struct buf *report)
 {
-    const char *key = NULL;
+    const struct {
+        const char *key;
+        bool same;
+    } rows[] = {
+        {"listen", same_listeners(a, b)},
+        {"admin", same_text(a->admin.text, b->admin.text) &&
+                      same_tls(&a->admin.tls, &b->admin.tls)},
+        {"state_dir", same_text(a->state_dir, b->state_dir)},
+        {"master_key", same_text(a->master_key_file, b->master_key_file)},
+        {"optout_key", same_text(a->optout_key_file, b->optout_key_file)},
+        {"optout_journal", same_text(a->optout_journal, b->optout_journal)},
+        {"epoch_store", a->epoch_store == b->epoch_store &&
+                            same_text(a->epoch_runtime, b->epoch_runtime)},
+        {"signer", same_text(a->signer_dir, b->signer_dir)},
+        {"audit", same_audit(a, b)},
+        {"limits", same_limits(a, b)},
+        {"log", a->log_level == b->log_level && a->log_json == b->log_json},
+        {"workers or forwarders",
+         a->workers == b->workers && a->forwarders == b->forwarders},
+    };
+    bool same = true;
 
-    if (a->listen_count != b->listen_count)
-        key = "listen";
-    for (unsigned i = 0; key == NULL && i < a->listen_count; i++)
-        if (!same_text(a->listen[i].text, b->listen[i].text) ||
-            (a->listen[i].tls.certificate == NULL) !=
-                (b->listen[i].tls.certificate == NULL))
-            key = "listen";
-    if (!same_text(a->admin.text, b->admin.text))
-        key = "admin";
-    if (!same_text(a->state_dir, b->state_dir))
-        key = "state_dir";
-    if (!same_text(a->master_key_file, b->master_key_file))
-        key = "master_key";
-    if (!same_text(a->optout_key_file, b->optout_key_file))
-        key = "optout_key";
-    if (!same_text(a->optout_journal, b->optout_journal))
-        key = "optout_journal";
-    if (a->epoch_store != b->epoch_store)
-        key = "epoch_store";
-    if (!same_text(a->audit_origin, b->audit_origin) ||
-        a->audit_rows != b->audit_rows)
-        key = "audit";
-    if (a->workers != b->workers || a->forwarders != b->forwarders)
-        key = "workers or forwarders";
-    if (key != NULL)
-        buf_printf(report, "%s changed: that needs a restart\n", key);
-    return key != NULL;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!rows[i].same)
+            buf_printf(report, "%s changed: that needs a restart\n",
+                       rows[i].key);
+        same = same && rows[i].same;
+    }
+    return !same;
 }
 
 /* The same version with another content is a mistake or worse. */
@@ -324,13 +373,16 @@ static enum status carry_out(struct gateway *g, struct next *n)
 static enum status reload_certificates(struct gateway *g, const struct conf *c,
                                        struct buf *report)
 {
-    for (unsigned i = 0; i < g->worker_count; i++)
-        if (worker_reload_tls(g->workers[i], c) != ST_OK) {
-            buf_put(report, SLICE("a certificate or its key cannot be loaded; "
-                                  "the old one stays\n"));
-            return ST_CRYPTO;
-        }
-    return ST_OK;
+    enum status st = ST_OK;
+
+    if (g->admin != NULL)
+        st = http_server_reload_tls(g->admin, &c->admin.tls);
+    for (unsigned i = 0; st == ST_OK && i < g->worker_count; i++)
+        st = worker_reload_tls(g->workers[i], c);
+    if (st != ST_OK)
+        buf_put(report, SLICE("a certificate or its key cannot be loaded; "
+                              "the old one stays\n"));
+    return st;
 }
 
 enum status reload_all(struct gateway *g, const char *who, struct buf *report)
