@@ -104,6 +104,7 @@ static void opt_out(struct rights *r, struct rights_job *job)
                       results[i].tag) != ST_OK)
             job->status = ST_NOMEM;
     }
+    job->receipt_count = job->id_count;
     if (r->parts.unsaved != NULL)
         r->parts.unsaved(r->parts.ctx, job->status != ST_OK);
     if (forward_sweep(r->parts.forward, RIGHTS_SWEEP_MS, &sent) != ST_OK)
