@@ -232,6 +232,7 @@ static void run_add(struct forward_thread *t, struct call *c)
     memcpy(d->day_tag, n->day_tag, sizeof(d->day_tag));
     d->next = t->dests;
     t->dests = d;
+    settle_facts(d); /* before anybody can ask */
 }
 
 static void run_update(struct forward_thread *t, struct call *c)
@@ -259,6 +260,7 @@ static void run_update(struct forward_thread *t, struct call *c)
     take_sinks(d, n);
     d->retry_at = 0; /* what was wrong may be right now */
     send_recheck(d);
+    settle_facts(d);
 }
 
 /* No present rule has what waits of a destination that is gone (storage.md

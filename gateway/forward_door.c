@@ -199,6 +199,21 @@ enum status forward_purge(struct forward *f, uint64_t destination, bool dead,
 
 /* ---- facts ---- */
 
+/* What the journal has taken is asked now, not when the destination ran last:
+ * what a client was told is durable is never missing from what waits. Read
+ * after what is done, so that no total is larger than what it is part of. */
+static void add_backlog(struct journal *j, struct forward_facts *x)
+{
+    int64_t oldest_row = x->oldest_ms;
+
+    journal_backlog(j, x->key, &x->waiting_bytes, &x->oldest_ms, &x->cleared);
+    if (oldest_row != 0 && (x->oldest_ms == 0 || oldest_row < x->oldest_ms))
+        x->oldest_ms = oldest_row;
+    uint64_t gone =
+        x->accepted + x->refused + x->swept + x->expired + x->purged + x->dead;
+    x->waiting = x->cleared > gone ? x->cleared - gone : 0;
+}
+
 unsigned forward_list(struct forward *f, struct forward_facts *out,
                       unsigned max)
 {
@@ -207,8 +222,9 @@ unsigned forward_list(struct forward *f, struct forward_facts *out,
     pthread_mutex_lock(&f->lock);
     for (unsigned i = 0; i < f->dest_count && n < max; i++) {
         pthread_mutex_lock(&f->dests[i]->lock);
-        out[n++] = f->dests[i]->facts;
+        out[n] = f->dests[i]->facts;
         pthread_mutex_unlock(&f->dests[i]->lock);
+        add_backlog(f->parts.journal, &out[n++]);
     }
     pthread_mutex_unlock(&f->lock);
     return n;

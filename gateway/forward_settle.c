@@ -293,17 +293,6 @@ void settle_mark(struct destination *d)
 
 /* ---- what others may read ---- */
 
-/* What the journal has taken, read after what is done, so that no total is
- * larger than what it is part of. */
-static void fill_backlog(struct destination *d, struct forward_facts *x)
-{
-    journal_backlog(d->thread->f->parts.journal, d->now.key, &x->waiting_bytes,
-                    &x->oldest_ms, &x->cleared);
-    if (d->oldest_row_ms != 0 &&
-        (x->oldest_ms == 0 || d->oldest_row_ms < x->oldest_ms))
-        x->oldest_ms = d->oldest_row_ms;
-}
-
 static void ask_outage(struct destination *d)
 {
     uint64_t rows = 0, fragments = 0;
@@ -340,10 +329,7 @@ void settle_facts(struct destination *d)
         ask_outage(d);
         d->next_counts = now + COUNTS_EVERY_MS;
     }
-    fill_backlog(d, &x);
-    uint64_t gone =
-        m->accepted + m->refused + m->swept + m->expired + m->purged + m->dead;
-    x.waiting = x.cleared > gone ? x.cleared - gone : 0;
+    x.oldest_ms = d->oldest_row_ms; /* forward_list() asks the journal */
     pthread_mutex_lock(&d->lock);
     d->facts = x;
     pthread_mutex_unlock(&d->lock);

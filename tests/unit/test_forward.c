@@ -141,6 +141,31 @@ static void pause_and_resume(void **state)
     expect((struct wanted){.accepted = 3});
 }
 
+static void what_is_durable_waits_before_a_forwarder_has_seen_it(void **state)
+{
+    (void)state;
+    recorder_run(&w.web);
+    add_destination(DESTINATION_HTTP, w.web.url);
+    put((struct put){.count = 3});
+    sweep_hold(w.sweep, true);
+    start();
+    assert_int_equal(facts(0).waiting, 3); /* at the very start */
+    assert_true(facts(0).held);
+    assert_true(facts(0).oldest_ms > 0);
+    pthread_mutex_lock(&w.lock); /* on_synced() cannot poke */
+    struct forward *f = w.forward;
+    w.forward = NULL;
+    pthread_mutex_unlock(&w.lock);
+    put((struct put){.from = 3, .count = 4});
+    w.forward = f;
+    assert_int_equal(facts(0).waiting, 7);
+    assert_int_equal(facts(0).cleared, 7);
+    sweep_hold(w.sweep, false);
+    forward_poke(w.forward);
+    expect((struct wanted){.accepted = 7});
+    assert_int_equal(facts(0).waiting, 0);
+}
+
 static void one_that_hangs_never_blocks_another(void **state)
 {
     struct recorder slow;
@@ -451,6 +476,7 @@ int main(void)
         T(dead_letters_are_purged_and_expire),
         T(dead_letters_are_not_kept_where_the_policy_says_so),
         T(pause_and_resume),
+        T(what_is_durable_waits_before_a_forwarder_has_seen_it),
         T(one_that_hangs_never_blocks_another),
         T(r42_an_opt_out_cuts_what_runs),
         T(what_was_wholly_sent_is_told),

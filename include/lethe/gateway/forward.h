@@ -88,7 +88,9 @@ struct forward_facts {
     int64_t oldest_ms;     /* accept time of what waits longest; 0 none */
     uint64_t tls_failures; /* certificate or name: the caller records them */
 };
-/* Facts of every destination, for status, metrics and delivery records. */
+/* Facts of every destination, for status, metrics and delivery records. What
+ * is done is as of the destination's last pass, what was taken as of now: so
+ * `waiting` never leaves out what a client was told is durable. */
 unsigned forward_list(struct forward *f, struct forward_facts *out,
                       unsigned max);
 
