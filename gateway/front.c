@@ -57,24 +57,41 @@ static struct slice host_name(struct slice host)
     return slice_head(host, slice_find(host, ':'));
 }
 
-bool visit_find_site(struct visit *v, struct slice key)
+/* 0, or the status to answer. */
+static int resolve_site(struct visit *v, const struct slice *keys,
+                        unsigned key_count)
 {
     const struct world *w = intake_world(v->front->intake);
     const struct site_hints hints = {
         .path_site = v->path_site,
-        .key = key,
+        .keys = keys,
+        .key_count = key_count,
         .host = host_name(v->x->request.host),
         .origin = v->origin,
     };
     int site = site_resolve(w->conf, &hints);
 
-    if (site < 0) {
-        visit_error(v, -site);
-        return false;
-    }
+    if (site < 0)
+        return -site;
     v->site = site;
     v->origin_ok = site_has_origin(&w->conf->sites[site], v->origin);
-    return true;
+    return 0;
+}
+
+bool visit_find_site(struct visit *v)
+{
+    int status = resolve_site(v, NULL, 0);
+
+    if (status != 0)
+        visit_error(v, status);
+    return status == 0;
+}
+
+static int status_for(enum status st)
+{
+    if (st == ST_SYNTAX || st == ST_TYPE)
+        return 400;
+    return st == ST_LIMIT ? 413 : 503;
 }
 
 /* ---- collecting -------------------------------------------------------- */
@@ -103,13 +120,6 @@ static void fill_beacon(const struct visit *v, struct beacon *b)
     b->optout_cookie = signals.optout_cookie;
     const struct clock *clock = v->front->services->clock;
     b->received_ms = clock->wall_ms(clock->ctx);
-}
-
-static int status_for(enum status st)
-{
-    if (st == ST_SYNTAX || st == ST_TYPE)
-        return 400;
-    return st == ST_LIMIT ? 413 : 503;
 }
 
 /* Keep the exchange until its group is on disk. */
@@ -142,14 +152,30 @@ static bool over_rate(const struct visit *v)
                       s->clock->mono_ms(s->clock->ctx));
 }
 
-static void collect(struct visit *v, const struct dialect *d)
+/* The site, by all hints; what cannot be read at all is refused as that, and
+ * counted for the site if the other hints tell it. False: answered. */
+static bool read_and_find_site(struct visit *v, struct dialect_call *call)
+{
+    enum status st = dialect_read(call);
+    int status = resolve_site(v, call->keys, call->key_count);
+
+    if (st != ST_OK)
+        status = status_for(st);
+    if (status != 0)
+        visit_error(v, status);
+    return status == 0;
+}
+
+static void collect(struct visit *v, const struct dialect_route *route)
 {
     struct front *f = v->front;
+    struct dialect_call call;
     struct beacon b;
     struct reply reply;
 
     fill_beacon(v, &b);
-    if (!visit_find_site(v, dialect_key(d, &b, v->x->arena)))
+    dialect_begin(&call, route, &b, v->x->arena);
+    if (!read_and_find_site(v, &call))
         return;
     /* Admission comes before consent: the answer tells nothing of a person. */
     if (over_rate(v)) {
@@ -161,12 +187,12 @@ static void collect(struct visit *v, const struct dialect *d)
         return;
     }
     const struct world *w = intake_world(f->intake);
-    enum status st = intake_collect(f->intake, &w->sites[v->site], d, &b,
-                                    v->x->arena, &reply);
+    enum status st =
+        intake_collect(f->intake, &w->sites[v->site], &call, &reply);
     if (st != ST_OK)
         visit_error(v, status_for(st));
     else
-        wait_for_group(v, &reply, dialect_source(d));
+        wait_for_group(v, &reply, dialect_source(route));
 }
 
 void front_group_done(struct front *f, struct http_exchange *list,
@@ -237,10 +263,10 @@ static void route(struct visit *v)
     else if (is_path(v, "GET", "/v1/optout"))
         front_flag(v);
     else {
-        const struct dialect *d =
+        const struct dialect_route *r =
             dialect_find(v->x->request.method, v->path, &method_ok);
-        if (d != NULL)
-            collect(v, d);
+        if (r != NULL)
+            collect(v, r);
         else
             visit_error(v, method_ok ? 404 : 405);
     }

@@ -122,7 +122,7 @@ static bool admit(struct visit *v)
 {
     const struct services *s = v->front->services;
 
-    if (!visit_find_site(v, SLICE_NONE))
+    if (!visit_find_site(v))
         return false;
     if (s->optout_rate != NULL &&
         !rate_take(s->optout_rate, slice_of(v->x->request.address),
@@ -291,7 +291,7 @@ void front_flag(struct visit *v)
                     : SLICE("{\"opted_out\":false}"),
     };
 
-    if (visit_find_site(v, SLICE_NONE))
+    if (visit_find_site(v))
         visit_answer(v, &answer);
 }
 

@@ -413,20 +413,19 @@ static enum status take_hit(void *ctx, struct hit *h)
 }
 
 enum status intake_collect(struct intake *in, const struct world_site *s,
-                           const struct dialect *d, struct beacon *b,
-                           struct arena *a, struct reply *out_reply)
+                           struct dialect_call *call, struct reply *out_reply)
 {
-    struct taking t = {.in = in, .site = s, .beacon = b, .arena = a};
+    struct taking t = {
+        .in = in, .site = s, .beacon = call->beacon, .arena = call->arena};
     struct pass_point before;
-    struct decoded decoded = {0};
 
     if (intake_is_empty(in))
         in->seen = optout_newest(in->services->optouts, NULL);
     t.ev = random_u64(&in->random) >> 1; /* room to count up */
     pass_mark(in->pass, s->index, &before);
-    enum status st = dialect_decode(d, b, a, take_hit, &t, &decoded);
+    enum status st = dialect_decode(call, take_hit, &t);
     if (st == ST_OK)
-        dialect_reply(d, b, &decoded, a, out_reply);
+        dialect_reply(call, out_reply);
     else
         pass_undo(in->pass, s->index, &before);
     return st;

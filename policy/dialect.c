@@ -7,53 +7,114 @@
 
 static const struct dialect *const dialects[] = {&dialect_plain};
 
-const struct dialect *dialect_find(struct slice method, struct slice path,
-                                   bool *out_method_ok)
+static unsigned method_bit(struct slice method)
 {
+    if (slice_eq(method, SLICE("GET")))
+        return METHOD_GET;
+    return slice_eq(method, SLICE("POST")) ? METHOD_POST : 0;
+}
+
+const struct dialect_route *dialect_find(struct slice method, struct slice path,
+                                         bool *out_method_ok)
+{
+    unsigned asked = method_bit(method);
+
     *out_method_ok = true;
-    for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
-        if (!slice_eq(dialects[i]->path, path))
-            continue;
-        if (slice_eq(dialects[i]->method, method)) {
-            *out_method_ok = true;
-            return dialects[i];
+    for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++)
+        for (unsigned r = 0; r < dialects[i]->route_count; r++) {
+            const struct dialect_route *route = &dialects[i]->routes[r];
+            if (!slice_eq(route->path, path))
+                continue;
+            *out_method_ok = (route->methods & asked) != 0;
+            return *out_method_ok ? route : NULL;
         }
-        *out_method_ok = false;
-    }
     return NULL;
 }
 
-struct slice dialect_key(const struct dialect *d, const struct beacon *b,
-                         struct arena *a)
+void dialect_begin(struct dialect_call *c, const struct dialect_route *route,
+                   struct beacon *b, struct arena *a)
 {
-    return d->key(b, a);
+    assert(route != NULL && b != NULL && a != NULL);
+    *c = (struct dialect_call){.route = route, .beacon = b, .arena = a};
 }
 
-enum status dialect_decode(const struct dialect *d, struct beacon *b,
-                           struct arena *a, hit_sink *sink, void *ctx,
-                           struct decoded *out)
+enum status dialect_read(struct dialect_call *c)
 {
-    assert(d != NULL && sink != NULL && out != NULL);
-    *out = (struct decoded){0};
-    return d->decode(b, a, sink, ctx, out);
+    return c->route->family->read(c);
 }
 
-void dialect_reply(const struct dialect *d, const struct beacon *b,
-                   const struct decoded *what, struct arena *a,
-                   struct reply *out)
+enum status dialect_decode(struct dialect_call *c, hit_sink *sink, void *ctx)
 {
-    (void)b; /* other families' answers depend on the query */
-    d->reply(what, a, out);
+    assert(sink != NULL);
+    c->decoded = (struct decoded){0};
+    return c->route->family->decode(c, sink, ctx);
 }
 
-uint16_t dialect_source(const struct dialect *d)
+void dialect_reply(struct dialect_call *c, struct reply *out)
 {
-    return d->source;
+    c->route->family->reply(c, out);
 }
 
-const char *dialect_name(const struct dialect *d)
+uint16_t dialect_source(const struct dialect_route *r)
 {
-    return d->name;
+    return r->family->source;
+}
+
+const char *dialect_name(const struct dialect_route *r)
+{
+    return r->family->name;
+}
+
+/* ---- what all families share -------------------------------------------- */
+
+enum status dialect_add_key(struct dialect_call *c, struct slice key)
+{
+    if (key.len == 0)
+        return ST_OK;
+    for (unsigned i = 0; i < c->key_count; i++)
+        if (slice_eq(c->keys[i], key))
+            return ST_OK;
+    if (c->key_count == DIALECT_KEYS_MAX)
+        return ST_SYNTAX;
+    c->keys[c->key_count++] = key;
+    return ST_OK;
+}
+
+struct slice dialect_header(const struct beacon *b, struct slice name)
+{
+    for (unsigned i = 0; i < b->header_count; i++)
+        if (slice_eq_fold(b->headers[i].name, name))
+            return slice_trim(b->headers[i].value);
+    return SLICE_NONE;
+}
+
+enum status dialect_take(struct dialect_call *c, enum status st, struct hit *h,
+                         hit_sink *sink, void *ctx)
+{
+    struct decoded *d = &c->decoded;
+
+    if (d->received == DIALECT_EVENTS_MAX)
+        return ST_LIMIT;
+    if (st == ST_OK)
+        st = sink(ctx, h);
+    else if (st == ST_TYPE) {
+        if (d->bad_count < DIALECT_BAD_MAX)
+            d->bad[d->bad_count++] = d->received;
+        d->received++;
+        return ST_OK;
+    }
+    if (st == ST_OK) {
+        d->received++;
+        d->understood++;
+    }
+    return st;
+}
+
+enum status dialect_end(const struct dialect_call *c, enum status st)
+{
+    if (st == ST_OK && c->decoded.received > 0 && c->decoded.understood == 0)
+        return ST_SYNTAX;
+    return st;
 }
 
 static bool is_upper(char c)

@@ -157,9 +157,10 @@ static enum status on_hit(void *ctx, struct hit *h)
     return st;
 }
 
-static enum status run_line(struct sample *s, const struct dialect *dialect,
+static enum status run_line(struct sample *s, const struct dialect_route *route,
                             char *line, size_t len)
 {
+    struct dialect_call call;
     struct beacon b = {
         .method = SLICE("POST"),
         .path = SLICE("/v1/events"),
@@ -168,11 +169,13 @@ static enum status run_line(struct sample *s, const struct dialect *dialect,
         .body_len = len,
         .received_ms = s->run->now_ms,
     };
-    struct decoded decoded = {0};
 
     s->beacon = &b;
     s->run->events++;
-    enum status st = dialect_decode(dialect, &b, s->arena, on_hit, s, &decoded);
+    dialect_begin(&call, route, &b, s->arena);
+    enum status st = dialect_read(&call);
+    if (st == ST_OK)
+        st = dialect_decode(&call, on_hit, s);
     arena_reset(s->arena);
     if (st == ST_SYNTAX || st == ST_TYPE) {
         s->run->bad++;
@@ -185,7 +188,7 @@ enum status sample_events(struct sample_run *run, char *text, size_t len,
                           struct buf *out, void (*flush)(struct buf *out))
 {
     bool known;
-    const struct dialect *dialect =
+    const struct dialect_route *route =
         dialect_find(SLICE("POST"), SLICE("/v1/events"), &known);
     struct sample *s = calloc(1, sizeof(*s));
     enum status st = ST_OK;
@@ -203,7 +206,7 @@ enum status sample_events(struct sample_run *run, char *text, size_t len,
     while (len > 0 && st == ST_OK) {
         size_t end = slice_find((struct slice){text, len}, '\n');
         if (slice_trim((struct slice){text, end}).len > 0)
-            st = run_line(s, dialect, text, end);
+            st = run_line(s, route, text, end);
         text += end < len ? end + 1 : end;
         len -= end < len ? end + 1 : end;
         if (flush != NULL && out->len > FLUSH_BYTES)

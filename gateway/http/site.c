@@ -154,8 +154,8 @@ int site_resolve(const struct conf *c, const struct site_hints *h)
             return -404;
         hints++;
     }
-    if (h->key.at != NULL) {
-        if (narrow(c, candidates, site_has_key, h->key) == 0)
+    for (unsigned i = 0; i < h->key_count; i++) {
+        if (narrow(c, candidates, site_has_key, h->keys[i]) == 0)
             return -404;
         hints++;
     }

@@ -6,19 +6,42 @@
 #include "lethe/policy/dialect.h"
 #include "lethe/policy/hit.h"
 
+#define METHOD_GET  1u
+#define METHOD_POST 2u
+
 struct dialect {
     const char *name;
     uint16_t source; /* audit_codes.h */
-    struct slice method;
-    struct slice path;
-    struct slice (*key)(const struct beacon *b, struct arena *a);
-    enum status (*decode)(struct beacon *b, struct arena *a, hit_sink *sink,
-                          void *ctx, struct decoded *out);
-    void (*reply)(const struct decoded *what, struct arena *a,
-                  struct reply *out);
+    const struct dialect_route *routes;
+    unsigned route_count;
+    /* As dialect_read(), dialect_decode() and dialect_reply(). */
+    enum status (*read)(struct dialect_call *c);
+    enum status (*decode)(struct dialect_call *c, hit_sink *sink, void *ctx);
+    void (*reply)(struct dialect_call *c, struct reply *out);
 };
 
 extern const struct dialect dialect_plain;
+
+/* ---- what all families share (dialect.c) -------------------------------- */
+
+/* Add a write key that the request carries; an empty one is none. Errors:
+ * ST_SYNTAX (more than DIALECT_KEYS_MAX different ones). */
+enum status dialect_add_key(struct dialect_call *c,
+                            struct slice key) MUST_CHECK;
+
+/* The value of a request header, trimmed; SLICE_NONE if it is absent. */
+struct slice dialect_header(const struct beacon *b, struct slice name);
+
+/* Hand on the hit that was read with `st`, and count it: ST_TYPE is an event
+ * that was not understood. Errors: ST_LIMIT (DIALECT_EVENTS_MAX), other
+ * values of `st`, or what the sink returned. */
+enum status dialect_take(struct dialect_call *c, enum status st, struct hit *h,
+                         hit_sink *sink, void *ctx) MUST_CHECK;
+
+/* What decode() returns in the end: ST_SYNTAX where events came and none was
+ * understood, else `st`. */
+enum status dialect_end(const struct dialect_call *c,
+                        enum status st) MUST_CHECK;
 
 /* plain_event.c: one event into *out, whose slices and nodes are borrowed
  * from `event` and `b` or live in the arena. Errors: ST_TYPE (not an event of

@@ -225,8 +225,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                        .address = SLICE("203.0.113.77"),
                        .user_agent = SLICE("jane's browser"),
                        .received_ms = NOW_MS};
-    const struct dialect *dialect;
-    struct decoded what;
+    const struct dialect_route *route;
+    struct dialect_call call;
     bool method_ok;
     struct slice body;
 
@@ -238,8 +238,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     b.body = (char *)(size_t)body.at;
     b.body_len = body.len;
-    dialect = dialect_find(b.method, b.path, &method_ok);
-    require(dialect != NULL && method_ok);
-    (void)!dialect_decode(dialect, &b, f.a, sink, NULL, &what);
+    route = dialect_find(b.method, b.path, &method_ok);
+    require(route != NULL && method_ok);
+    dialect_begin(&call, route, &b, f.a);
+    require(dialect_read(&call) == ST_OK);
+    (void)!dialect_decode(&call, sink, NULL);
     return 0;
 }

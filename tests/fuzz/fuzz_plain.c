@@ -39,13 +39,12 @@ static enum status look(void *ctx, struct hit *h)
     return ST_OK;
 }
 
-static void check_reply(const struct dialect *d, const struct beacon *b,
-                        const struct decoded *what, struct arena *a)
+static void check_reply(struct dialect_call *c, struct arena *a)
 {
     const struct json_node *root;
     struct reply r;
 
-    dialect_reply(d, b, what, a, &r);
+    dialect_reply(c, &r);
     check(r.status == 200 && r.body.len < 512);
     char *copy = malloc(r.body.len);
     memcpy(copy, r.body.at, r.body.len);
@@ -60,12 +59,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          SLICE_INIT("application/x-ndjson"),
                                          SLICE_INIT("text/plain")};
     bool ok;
-    const struct dialect *d =
+    const struct dialect_route *route =
         dialect_find(SLICE("POST"), SLICE("/v1/events"), &ok);
     struct arena *a = arena_new(64u << 20);
     struct beacon b = {.method = SLICE("POST")};
     struct seen seen = {a, 0};
-    struct decoded out;
+    struct dialect_call call;
 
     if (size == 0) {
         arena_free(a);
@@ -76,8 +75,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     b.body = malloc(size);
     memcpy(b.body, data + 1, size - 1);
     b.query = (struct slice){(const char *)data, size};
-    (void)dialect_key(d, &b, a);
-    enum status st = dialect_decode(d, &b, a, look, &seen, &out);
+    dialect_begin(&call, route, &b, a);
+    enum status st = dialect_read(&call);
+    if (st == ST_OK)
+        st = dialect_decode(&call, look, &seen);
+    const struct decoded out = call.decoded;
     check(out.understood == seen.hits && out.received >= out.understood);
     check(out.bad_count <= DIALECT_BAD_MAX);
     check(out.bad_count <= out.received - out.understood);
@@ -85,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(out.bad[i] < out.received &&
               (i == 0 || out.bad[i] > out.bad[i - 1]));
     if (st == ST_OK)
-        check_reply(d, &b, &out, a);
+        check_reply(&call, a);
     free(b.body);
     arena_free(a);
     return 0;

@@ -444,9 +444,9 @@ class Sites(Case):
                 if kinds[0] == kinds[1]:
                     continue
                 self.error(self.try_hints(a, b), 400)
-        # two keys are no key
-        self.error(self.send("X-Write-Key: key-a", path="/v1/events?key=key-b"), 404)
-        self.error(self.try_hints("X-Write-Key: key-a", "Authorization: Bearer key-b"), 404)
+        # two keys of two sites
+        self.error(self.send("X-Write-Key: key-a", path="/v1/events?key=key-b"), 400)
+        self.error(self.try_hints("X-Write-Key: key-a", "Authorization: Bearer key-b"), 400)
         batch = [event() for _ in range(5)]
         self.error(self.send("Origin: https://a.example", path="/s/second/v1/events",
                              body=batch), 400)

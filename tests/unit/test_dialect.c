@@ -19,13 +19,13 @@
 
 struct fixture {
     struct arena *arena;
-    const struct dialect *plain;
+    const struct dialect_route *plain;
+    struct dialect_call call;
     struct beacon beacon;
     char *body;
     struct hit hits[HITS_MAX];
     unsigned hit_count;
     unsigned stop_at; /* the sink refuses this hit, from 1; 0 = none */
-    struct decoded decoded;
 };
 
 static int set_up(void **state)
@@ -76,8 +76,10 @@ static enum status decode_bytes(struct fixture *f, const char *text, size_t len)
     f->beacon.body = f->body;
     f->beacon.body_len = len;
     f->hit_count = 0;
-    memset(&f->decoded, 0xFF, sizeof(f->decoded));
-    return dialect_decode(f->plain, &f->beacon, f->arena, keep, f, &f->decoded);
+    dialect_begin(&f->call, f->plain, &f->beacon, f->arena);
+    memset(&f->call.decoded, 0xFF, sizeof(f->call.decoded));
+    enum status st = dialect_read(&f->call);
+    return st == ST_OK ? dialect_decode(&f->call, keep, f) : st;
 }
 
 static enum status decode(struct fixture *f, const char *text)
@@ -91,8 +93,8 @@ static const struct hit *decode_one(struct fixture *f, const char *text)
 
     if (st != ST_OK || f->hit_count != 1)
         fail_msg("%s: %s, %u hits", text, status_name(st), f->hit_count);
-    assert_int_equal(f->decoded.received, 1);
-    assert_int_equal(f->decoded.understood, 1);
+    assert_int_equal(f->call.decoded.received, 1);
+    assert_int_equal(f->call.decoded.understood, 1);
     return &f->hits[0];
 }
 
@@ -103,7 +105,7 @@ static void assert_bad(struct fixture *f, const char *text)
     if (st != ST_SYNTAX)
         fail_msg("%s: %s", text, status_name(st));
     assert_int_equal(f->hit_count, 0);
-    assert_int_equal(f->decoded.understood, 0);
+    assert_int_equal(f->call.decoded.understood, 0);
 }
 
 static void assert_text(struct slice got, const char *want)
@@ -116,7 +118,7 @@ static void assert_reply(struct fixture *f, const char *want)
 {
     struct reply r;
 
-    dialect_reply(f->plain, &f->beacon, &f->decoded, f->arena, &r);
+    dialect_reply(&f->call, &r);
     assert_int_equal(r.status, 200);
     assert_text(r.content_type, "application/json");
     assert_text(r.body, want);
@@ -354,8 +356,8 @@ static void arrays_name_their_bad_events(void **state)
                      ST_OK);
     assert_int_equal(f->hit_count, 3);
     assert_text(f->hits[1].name, "b");
-    assert_int_equal(f->decoded.received, 5);
-    assert_int_equal(f->decoded.understood, 3);
+    assert_int_equal(f->call.decoded.received, 5);
+    assert_int_equal(f->call.decoded.understood, 3);
     assert_reply(f, "{\"status\":\"partial\",\"received\":5,\"understood\":3,"
                     "\"bad\":[1,3]}");
 }
@@ -410,7 +412,7 @@ static void at_most_20_positions_are_named(void **state)
         memcpy(text + strlen(text), ",0", 3);
     memcpy(text + strlen(text), "]", 2);
     assert_int_equal(decode(f, text), ST_OK);
-    assert_int_equal(f->decoded.bad_count, DIALECT_BAD_MAX);
+    assert_int_equal(f->call.decoded.bad_count, DIALECT_BAD_MAX);
     assert_reply(f, "{\"status\":\"partial\",\"received\":22,\"understood\":1,"
                     "\"bad\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,"
                     "19,20]}");
@@ -441,7 +443,7 @@ static void events_limit(void **state)
         const char *between = lines ? "\n" : ",";
         char *text = many(DIALECT_EVENTS_MAX, between, !lines);
         assert_int_equal(decode(f, text), ST_OK);
-        assert_int_equal(f->decoded.understood, DIALECT_EVENTS_MAX);
+        assert_int_equal(f->call.decoded.understood, DIALECT_EVENTS_MAX);
         free(text);
         text = many(DIALECT_EVENTS_MAX + 1, between, !lines);
         assert_int_equal(decode(f, text), ST_LIMIT);
@@ -458,7 +460,7 @@ static void the_sinks_refusal_stops_all(void **state)
                                "{\"action\":\"c\"}]"),
                      ST_FULL);
     assert_int_equal(f->hit_count, 1);
-    assert_int_equal(f->decoded.understood, 1);
+    assert_int_equal(f->call.decoded.understood, 1);
     assert_int_equal(decode(f, "{\"action\":\"a\"}\n{\"action\":\"b\"}"),
                      ST_FULL);
 }
@@ -473,6 +475,20 @@ static void a_document_too_deep_is_a_limit(void **state)
     assert_int_equal(decode(f, text), ST_LIMIT);
 }
 
+/* The keys of f->beacon, in order; "" where there is none. */
+static void assert_keys(struct fixture *f, const char *one, const char *two)
+{
+    unsigned count = (unsigned)(one[0] != 0) + (unsigned)(two[0] != 0);
+
+    dialect_begin(&f->call, f->plain, &f->beacon, f->arena);
+    assert_int_equal(dialect_read(&f->call), ST_OK);
+    assert_int_equal(f->call.key_count, count);
+    if (count > 0)
+        assert_text(f->call.keys[0], one);
+    if (count > 1)
+        assert_text(f->call.keys[1], two);
+}
+
 static void keys_come_from_three_places(void **state)
 {
     struct fixture *f = *state;
@@ -481,37 +497,37 @@ static void keys_come_from_three_places(void **state)
         {SLICE_INIT("X-WRITE-KEY"), SLICE_INIT("k-2")},
     };
 
-    assert_null(dialect_key(f->plain, &f->beacon, f->arena).at);
+    assert_keys(f, "", "");
     f->beacon.headers = headers;
     f->beacon.header_count = 1;
-    assert_text(dialect_key(f->plain, &f->beacon, f->arena), "k-1");
+    assert_keys(f, "k-1", "");
     headers[0].value = SLICE("Basic azo=");
-    assert_null(dialect_key(f->plain, &f->beacon, f->arena).at);
+    assert_keys(f, "", "");
     headers[0].value = SLICE("Bearer ");
-    assert_null(dialect_key(f->plain, &f->beacon, f->arena).at);
+    assert_keys(f, "", "");
     f->beacon.header_count = 2;
-    assert_text(dialect_key(f->plain, &f->beacon, f->arena), "k-2");
+    assert_keys(f, "k-2", "");
     f->beacon.query = SLICE("a=b&key=k%2D2&key=other");
-    assert_text(dialect_key(f->plain, &f->beacon, f->arena), "k-2");
+    assert_keys(f, "k-2", "other");
     f->beacon.header_count = 0;
-    assert_text(dialect_key(f->plain, &f->beacon, f->arena), "k-2");
+    assert_keys(f, "k-2", "other");
     f->beacon.query = SLICE("xkey=1&key=%zz%4&k");
-    assert_text(dialect_key(f->plain, &f->beacon, f->arena), "%zz%4");
+    assert_keys(f, "%zz%4", "");
     f->beacon.query = SLICE("key=&x");
-    assert_int_equal(dialect_key(f->plain, &f->beacon, f->arena).len, 0);
+    assert_keys(f, "", "");
 }
 
-static void two_keys_that_differ_name_no_site(void **state)
+static void four_keys_are_hints_and_five_are_refused(void **state)
 {
     struct fixture *f = *state;
-    struct beacon_header headers[] = {
-        {SLICE_INIT("X-Write-Key"), SLICE_INIT("k-2")},
-    };
 
-    f->beacon.headers = headers;
-    f->beacon.header_count = 1;
-    f->beacon.query = SLICE("key=k-1");
-    assert_text(dialect_key(f->plain, &f->beacon, f->arena), "\n");
+    f->beacon.query = SLICE("key=1&key=2&key=3&key=4&key=1");
+    dialect_begin(&f->call, f->plain, &f->beacon, f->arena);
+    assert_int_equal(dialect_read(&f->call), ST_OK);
+    assert_int_equal(f->call.key_count, DIALECT_KEYS_MAX);
+    f->beacon.query = SLICE("key=1&key=2&key=3&key=4&key=5");
+    dialect_begin(&f->call, f->plain, &f->beacon, f->arena);
+    assert_int_equal(dialect_read(&f->call), ST_SYNTAX);
 }
 
 static void canonical_folds_email_and_nothing_else(void **state)
@@ -563,7 +579,7 @@ int main(void)
         TEST(the_sinks_refusal_stops_all),
         TEST(a_document_too_deep_is_a_limit),
         TEST(keys_come_from_three_places),
-        TEST(two_keys_that_differ_name_no_site),
+        TEST(four_keys_are_hints_and_five_are_refused),
         TEST(canonical_folds_email_and_nothing_else),
     };
 

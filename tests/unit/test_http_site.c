@@ -70,11 +70,34 @@ static void every_combination_of_hints(void **state)
     (void)state;
     for (unsigned i = 0; i < 256; i++) {
         unsigned p = i & 3, k = i >> 2 & 3, h = i >> 4 & 3, o = i >> 6;
-        struct site_hints hints = {slice_of(paths[p]), slice_of(keys[k]),
-                                   slice_of(hosts[h]), slice_of(origins[o])};
+        const struct slice key = slice_of(keys[k]);
+        struct site_hints hints = {.path_site = slice_of(paths[p]),
+                                   .keys = &key,
+                                   .key_count = key.at != NULL,
+                                   .host = slice_of(hosts[h]),
+                                   .origin = slice_of(origins[o])};
         assert_int_equal(site_resolve(&two, &hints), model(p, k, h, o, 2));
         assert_int_equal(site_resolve(&one, &hints), model(p, k, h, o, 1));
     }
+}
+
+static void every_key_must_lead_to_the_site(void **state)
+{
+    static const struct slice agree[] = {SLICE_INIT("key-b"),
+                                         SLICE_INIT("key-b2")};
+    static const struct slice differ[] = {SLICE_INIT("G-ALPHA"),
+                                          SLICE_INIT("key-b")};
+    struct conf_site more[2] = {sites[0], sites[1]};
+    struct conf c = {.sites = more, .site_count = 2};
+    struct site_hints hints = {.keys = agree, .key_count = 2};
+
+    (void)state;
+    more[1].keys[1] = "key-b2";
+    more[1].key_count = 2;
+    assert_int_equal(site_resolve(&c, &hints), 1);
+    assert_int_equal(site_resolve(&two, &hints), -404);
+    hints.keys = differ;
+    assert_int_equal(site_resolve(&c, &hints), -400);
 }
 
 static void sites_that_share_a_hint_need_another(void **state)
@@ -89,7 +112,9 @@ static void sites_that_share_a_hint_need_another(void **state)
     shared[1].keys[0] = "key-c";
     shared[1].key_count = 1;
     assert_int_equal(site_resolve(&c, &hints), -400);
-    hints.key = SLICE("key-c");
+    const struct slice key = SLICE_INIT("key-c");
+    hints.keys = &key;
+    hints.key_count = 1;
     assert_int_equal(site_resolve(&c, &hints), 1);
     hints.path_site = SLICE("alpha");
     assert_int_equal(site_resolve(&c, &hints), -400);
@@ -97,7 +122,9 @@ static void sites_that_share_a_hint_need_another(void **state)
 
 static void empty_hints_name_nothing(void **state)
 {
-    struct site_hints hints = {.key = SLICE("")};
+    static const struct slice empty = SLICE_INIT(""),
+                              upper = SLICE_INIT("KEY-A");
+    struct site_hints hints = {.keys = &empty, .key_count = 1};
 
     (void)state;
     assert_int_equal(site_resolve(&one, &hints), -404);
@@ -105,7 +132,7 @@ static void empty_hints_name_nothing(void **state)
     assert_int_equal(site_resolve(&one, &hints), -404);
     hints = (struct site_hints){.host = SLICE(""), .origin = SLICE("")};
     assert_int_equal(site_resolve(&one, &hints), 0);
-    hints = (struct site_hints){.key = SLICE("KEY-A")};
+    hints = (struct site_hints){.keys = &upper, .key_count = 1};
     assert_int_equal(site_resolve(&one, &hints), -404);
 }
 
@@ -234,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_combination_of_hints),
+        cmocka_unit_test(every_key_must_lead_to_the_site),
         cmocka_unit_test(sites_that_share_a_hint_need_another),
         cmocka_unit_test(empty_hints_name_nothing),
         cmocka_unit_test(host_forms),

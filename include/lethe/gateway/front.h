@@ -49,8 +49,8 @@ struct visit {
 };
 void visit_answer(struct visit *v, struct http_answer *answer);
 void visit_error(struct visit *v, int status);
-/* Which site? Without a key hint. On an error it is answered; false. */
-bool visit_find_site(struct visit *v, struct slice key);
+/* Which site? By every hint but a write key. False: an error was answered. */
+bool visit_find_site(struct visit *v);
 
 /* POST /v1/optout, POST /v1/optin, GET /v1/optout. */
 void front_optout(struct visit *v);

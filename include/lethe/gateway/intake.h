@@ -21,12 +21,12 @@ enum status intake_set_world(struct intake *in, struct world *w) MUST_CHECK;
 const struct world *intake_world(const struct intake *in);
 
 /* Take one request's events into the present pass, all of them or none.
- * `b` and `a` are the request's own. *out_reply is the dialect's constant
- * answer, to be given once the pass's group is on disk. Errors: ST_SYNTAX
- * (400), ST_LIMIT (413), ST_NOMEM (503); nothing was taken then. */
+ * dialect_read() has been called. *out_reply is the dialect's constant answer,
+ * to be given once the pass's group is on disk. Errors: ST_SYNTAX (400),
+ * ST_LIMIT (413), ST_NOMEM (503); nothing was taken then. */
 enum status intake_collect(struct intake *in, const struct world_site *s,
-                           const struct dialect *d, struct beacon *b,
-                           struct arena *a, struct reply *out_reply) MUST_CHECK;
+                           struct dialect_call *call,
+                           struct reply *out_reply) MUST_CHECK;
 
 /* A request was refused before a decision; `site` >= site_count: none. */
 void intake_refused(struct intake *in, unsigned site, int status);

@@ -1,7 +1,14 @@
 /* dialect.h - one SDK family's wire protocol: beacon -> hits, and the answer
  * its SDKs need. One file a family in policy/dialect/; the table in dialect.c
  * finds it by path. Answers are constants of the dialect (law 10): they never
- * depend on consent, verdict or backend. */
+ * depend on consent, verdict or backend.
+ *
+ * A request goes through one struct dialect_call, in this order:
+ *   dialect_find    method, path    -> route, and with it the family
+ *   dialect_begin   route, beacon   -> call
+ *   dialect_read    the keys that name a site, and what must be read for that
+ *   dialect_decode  hits into the sink
+ *   dialect_reply   the answer to an understood request */
 #ifndef LETHE_POLICY_DIALECT_H
 #define LETHE_POLICY_DIALECT_H
 
@@ -16,9 +23,18 @@
 
 #define DIALECT_EVENTS_MAX 10000u /* events in one request; more: 413 */
 #define DIALECT_BAD_MAX    20u    /* positions named in an answer */
+#define DIALECT_KEYS_MAX   4u     /* different write keys in one request */
 
 struct hit;
 struct dialect;
+
+/* One path of a family. */
+struct dialect_route {
+    struct slice path; /* without "/s/<site>" */
+    unsigned methods;  /* METHOD_ bits of dialect/family.h */
+    unsigned variant;  /* the family's own number for what differs here */
+    const struct dialect *family;
+};
 
 /* Called once a hit, in order; hits live in the arena until the request
  * ends. A status other than ST_OK stops decoding and is returned. */
@@ -31,40 +47,54 @@ struct decoded {
     unsigned bad_count;            /* entries of `bad` in use */
 };
 
+/* One request on its way through its dialect. The caller's storage; borrows
+ * the beacon and the arena. */
+struct dialect_call {
+    const struct dialect_route *route;
+    struct beacon *beacon;
+    struct arena *arena;
+    struct slice keys[DIALECT_KEYS_MAX]; /* all different, none empty */
+    unsigned key_count;
+    void *state; /* the family's own, between read and decode; in the arena */
+    struct decoded decoded;
+};
+
 struct reply {
     int status;
     struct slice content_type;
     struct slice body; /* constant, or in the arena */
 };
 
-/* The dialect of this path and method, or NULL (404). *out_method_ok false:
+/* The route of this path and method, or NULL (404). *out_method_ok false:
  * the path is known, the method is not (405). */
-const struct dialect *dialect_find(struct slice method, struct slice path,
-                                   bool *out_method_ok);
+const struct dialect_route *dialect_find(struct slice method, struct slice path,
+                                         bool *out_method_ok);
 
-/* The write key in the request, if this dialect carries one (header, query or
- * body peek), else SLICE_NONE. Used for site resolution. */
-struct slice dialect_key(const struct dialect *d, const struct beacon *b,
-                         struct arena *a);
+/* Start a call; nothing is read yet. */
+void dialect_begin(struct dialect_call *c, const struct dialect_route *route,
+                   struct beacon *b, struct arena *a);
 
-/* Decode. Errors: ST_SYNTAX (nothing of it was understood: 400), ST_LIMIT
- * (413), ST_NOMEM (503), or what the sink returned. *out is filled in every
- * case. */
-enum status dialect_decode(const struct dialect *d, struct beacon *b,
-                           struct arena *a, hit_sink *sink, void *ctx,
-                           struct decoded *out) MUST_CHECK;
+/* Find the write keys that the request carries, wherever this family puts
+ * them (header, query, body, each event), into c->keys for site resolution.
+ * Errors: ST_SYNTAX (not understood at all, or more than DIALECT_KEYS_MAX
+ * different keys: 400), ST_LIMIT (413), ST_NOMEM (503). */
+enum status dialect_read(struct dialect_call *c) MUST_CHECK;
+
+/* Decode what dialect_read() has seen. Errors: ST_SYNTAX (nothing of it was
+ * understood: 400), ST_LIMIT (413), ST_NOMEM (503), or what the sink
+ * returned. c->decoded is filled in every case. */
+enum status dialect_decode(struct dialect_call *c, hit_sink *sink,
+                           void *ctx) MUST_CHECK;
 
 /* The answer to an understood request. */
-void dialect_reply(const struct dialect *d, const struct beacon *b,
-                   const struct decoded *what, struct arena *a,
-                   struct reply *out);
+void dialect_reply(struct dialect_call *c, struct reply *out);
 
 /* The form of an identifier that opt-out tags are made of: its exact bytes,
  * e-mail-shaped text in lower case. Errors: ST_NOMEM. */
 enum status dialect_canonical(struct slice exact, struct arena *a,
                               struct slice *out) MUST_CHECK;
 
-uint16_t dialect_source(const struct dialect *d); /* audit_codes.h */
-const char *dialect_name(const struct dialect *d);
+uint16_t dialect_source(const struct dialect_route *r); /* audit_codes.h */
+const char *dialect_name(const struct dialect_route *r);
 
 #endif

@@ -7,10 +7,11 @@
 #include "lethe/policy/base/slice.h"
 
 struct site_hints {
-    struct slice path_site; /* <name or id> of "/s/<site>/", or SLICE_NONE */
-    struct slice key;       /* write key, or SLICE_NONE */
-    struct slice host;      /* Host header without the port */
-    struct slice origin;    /* Origin header */
+    struct slice path_site;   /* <name or id> of "/s/<site>/", or SLICE_NONE */
+    const struct slice *keys; /* write keys in the request; borrowed */
+    unsigned key_count;
+    struct slice host;   /* Host header without the port */
+    struct slice origin; /* Origin header */
 };
 
 /* Take "/s/<site>" off the front of `path`. False: not there, both
