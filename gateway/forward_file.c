@@ -182,18 +182,30 @@ static enum status write_lines(struct destination *d, const struct batch *b,
     return r;
 }
 
-static void position_after(const struct destination *d, const struct batch *b,
-                           uint64_t *out_sequence, uint32_t *out_fragment)
+/* Rows are out of the way when they are on disk already (send_all() waits for
+ * them) or in the batch being written: a database has one at a time. */
+static bool is_past(const struct item *i)
+{
+    return i->state != ITEM_READY;
+}
+
+/* Where nothing is left before: batches of a shuffled window take from
+ * anywhere, and start skips all that lies before the position. */
+static void position_after(const struct destination *d, uint64_t *out_sequence,
+                           uint32_t *out_fragment)
 {
     *out_sequence = d->db_sequence;
     *out_fragment = d->db_fragment;
-    for (unsigned i = b->count; i > 0; i--) {
-        const struct block *k = b->items[i - 1]->block;
+    for (const struct block *k = d->first; k != NULL; k = k->next) {
+        uint32_t n = k->passed;
         if (k->from_outage)
             continue;
+        while (n < k->count && is_past(&k->items[n]))
+            n++;
         *out_sequence = k->sequence;
-        *out_fragment = k->first + (uint32_t)(b->items[i - 1] - k->items) + 1;
-        return;
+        *out_fragment = k->first + n;
+        if (n < k->count)
+            return;
     }
 }
 
@@ -205,7 +217,7 @@ enum status files_write(struct destination *d, const struct batch *b,
 
     if (d->type == DESTINATION_JSONL)
         return write_lines(d, b, f);
-    position_after(d, b, &sequence, &fragment);
+    position_after(d, &sequence, &fragment);
     enum status r = sqlite_sink_write(d->out.db, d->now.key, sequence, fragment,
                                       f, b->count, forward_wall(d));
     if (r == ST_OK) {

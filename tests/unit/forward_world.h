@@ -252,6 +252,7 @@ struct put {
     uint8_t event;      /* 1 or 2: which rule decided */
     const char *group, *word;
     unsigned pad;       /* bytes more in each body */
+    bool id;            /* the body has an event id */
     const uint8_t *tag; /* opt-out tag of the event `tagged` */
     unsigned tagged;
 };
@@ -281,6 +282,8 @@ static inline void put_body(const struct put *p, unsigned n, struct buf *out)
 {
     buf_printf(out, "{\"n\":%u,\"word\":\"%s\"", n,
                p->word == NULL ? "" : p->word);
+    if (p->id)
+        buf_printf(out, ",\"id\":\"e%u\"", n);
     if (p->pad > 0) {
         buf_printf(out, ",\"pad\":\"");
         for (unsigned i = 0; i < p->pad; i++)
