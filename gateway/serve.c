@@ -117,35 +117,27 @@ static int run(struct gateway *g, struct conf *c, unsigned *conf_refs,
     return code;
 }
 
-int serve_run(const char *conf_path)
+/* Takes `c` over. */
+static int run_conf(const char *conf_path, struct conf *c)
 {
-    struct conf_complaint complaint;
-    struct conf *c = NULL;
     struct policy **policies = NULL;
     struct buf report;
     struct gateway *g = calloc(1, sizeof(*g));
     unsigned *conf_refs = calloc(1, sizeof(*conf_refs));
+    unsigned site_count = c->site_count;
     int code = 1;
 
-    if (g == NULL || conf_refs == NULL)
+    if (g == NULL || conf_refs == NULL) {
+        free(g);
+        free(conf_refs);
+        conf_free(c);
         return build_refuse("start", "out of memory");
-    (void)signal(SIGPIPE, SIG_IGN);
-    /* Buffers of groups come and go; unmapping them each time stops all
-     * threads of the process for a moment. */
-    (void)mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
-    if (secrets_init() != ST_OK || evthread_use_pthreads() != 0)
-        return build_refuse("start",
-                            "libsodium or libevent cannot be initialised");
-    if (conf_load(conf_path, &c, &complaint) != ST_OK)
-        return build_refuse("config", complaint.text);
-    log_set(to_stderr, c->log_level, c->log_json);
+    }
     buf_init(&report, COMPLAINT_MAX);
     enum status st = reload_policies(c, &policies, &report);
     if (report.len > 0)
         (void)fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
-    unsigned site_count = c->site_count;
     *conf_refs = 1;
     if (st == ST_OK) {
         g->conf_path = conf_path;
@@ -160,4 +152,23 @@ int serve_run(const char *conf_path)
     }
     free(g);
     return code;
+}
+
+int serve_run(const char *conf_path)
+{
+    struct conf_complaint complaint;
+    struct conf *c = NULL;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    /* Buffers of groups come and go; unmapping them each time stops all
+     * threads of the process for a moment. */
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+    if (secrets_init() != ST_OK || evthread_use_pthreads() != 0)
+        return build_refuse("start",
+                            "libsodium or libevent cannot be initialised");
+    if (conf_load(conf_path, &c, &complaint) != ST_OK)
+        return build_refuse("config", complaint.text);
+    log_set(to_stderr, c->log_level, c->log_json);
+    return run_conf(conf_path, c);
 }

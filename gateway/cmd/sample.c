@@ -59,7 +59,7 @@ enum status sample_policy(const char *path, struct policy **out)
 struct sample {
     struct sample_run *run;
     struct arena *arena;
-    struct beacon *beacon;
+    int64_t received_ms; /* of the line at hand */
     struct minimise_keys keys;
     uint8_t epoch_keys[POLICY_DESTINATIONS_MAX][KEY_BYTES];
     struct random_source random;
@@ -92,7 +92,7 @@ static enum status put_clean(struct sample *s, const struct hit *h,
 
     hit_view_make(v->event, h, &view);
     enum status st = minimise(s->run->policy, h, &view, v, d, &s->keys,
-                              s->beacon->received_ms, s->arena, &clean);
+                              s->received_ms, s->arena, &clean);
     if (st != ST_OK)
         return st;
     if (!s->run->bare)
@@ -120,7 +120,7 @@ static enum status put_explanation(struct sample *s, const struct hit *h)
         .h = h,
         .optout = OPTOUT_NONE,
         .present = (uint16_t)((1u << p->destination_count) - 1),
-        .now_ms = s->beacon->received_ms,
+        .now_ms = s->received_ms,
     };
 
     random_take(&s->random, c.throwaway, sizeof(c.throwaway));
@@ -145,7 +145,7 @@ static enum status on_hit(void *ctx, struct hit *h)
         random_take(&s->random, s->keys.fresh_id, sizeof(s->keys.fresh_id));
     consent_read_properties(p, h->fields, &h->signals);
     consent_decide(p, &h->signals, OPTOUT_NONE, &consent);
-    decide(p, h, &consent, all, s->beacon->received_ms, &v);
+    decide(p, h, &consent, all, s->received_ms, &v);
     for (unsigned d = 0; st == ST_OK && d < p->destination_count; d++) {
         if (s->run->destination >= 0 && (unsigned)s->run->destination != d)
             continue;
@@ -170,7 +170,7 @@ static enum status run_line(struct sample *s, const struct dialect_route *route,
         .received_ms = s->run->now_ms,
     };
 
-    s->beacon = &b;
+    s->received_ms = b.received_ms;
     s->run->events++;
     dialect_begin(&call, route, &b, s->arena);
     enum status st = dialect_read(&call);

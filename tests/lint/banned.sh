@@ -7,9 +7,10 @@ bad=0
 calls='strcpy|stpcpy|strcat|strncat|sprintf|vsprintf|gets|atoi|atol|atoll|atof'
 calls="$calls|strtok|system|popen|rand|srand|tmpnam|mktemp|cJSON_GetErrorPtr"
 
+# The text without its comments. -w: cpp warns of macros it does not expand.
 plain()
 {
-    "${CC:-cc}" -fpreprocessed -dD -E -P -x c "$1"
+    "${CC:-cc}" -w -fpreprocessed -dD -E -P -x c "$1"
 }
 
 for file in $("$here"/list.sh); do

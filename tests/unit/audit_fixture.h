@@ -5,7 +5,8 @@
 
 #include "lethe/gateway/audit/log.h"
 
-#include <ftw.h>
+#include "folder.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,19 +113,10 @@ static inline void fixture_stop(struct fixture *f)
     f->log = NULL;
 }
 
-static inline int fixture_remove(const char *path, const struct stat *s,
-                                 int flag, struct FTW *at)
-{
-    (void)s;
-    (void)flag;
-    (void)at;
-    return remove(path);
-}
-
 static inline void fixture_drop(struct fixture *f)
 {
     audit_stop(f->log);
-    (void)nftw(f->folder, fixture_remove, 16, FTW_DEPTH | FTW_PHYS);
+    (void)folder_remove(f->folder);
 }
 
 /* Append and wait: all that was handed over before is in the log then. */

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
 #include "http_recorder.h"
 
 #define WALL_START INT64_C(1795338000000) /* 2026-11-22T09:00:00Z */
@@ -217,8 +218,6 @@ static inline int world_setup(void **state)
 
 static inline int world_teardown(void **state)
 {
-    char command[128];
-
     (void)state;
     if (w.forward != NULL)
         stop();
@@ -230,8 +229,7 @@ static inline int world_teardown(void **state)
     sweep_free(w.sweep);
     close(stop_pipe[0]);
     close(stop_pipe[1]);
-    snprintf(command, sizeof(command), "rm -rf %s", w.folder);
-    return system(command);
+    return folder_remove(w.folder);
 }
 
 /* ---- events ---- */

@@ -1,5 +1,5 @@
 /* http_recorder.h - a real HTTP server on loopback, on a thread of its own,
- * that keeps what it took. Include <cmocka.h> first. */
+ * that keeps what it took. */
 #ifndef LETHE_TESTS_HTTP_RECORDER_H
 #define LETHE_TESTS_HTTP_RECORDER_H
 
@@ -9,12 +9,18 @@
 #include <event2/http.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define BODIES_MAX 4096
 

@@ -4,6 +4,8 @@
 #include "lethe/gateway/keys/epochs.h"
 #include "lethe/gateway/keys/keyfile.h"
 
+#include "folder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -76,18 +78,10 @@ static struct epoch current(const char *destination, int64_t now, bool want_new)
     return out;
 }
 
-/* Do these bytes occur in any file of the two folders? */
+/* Do these bytes occur in any file of the test? */
 static bool found_on_disk(const uint8_t *bytes, size_t len)
 {
-    char command[2 * PATH_MAX + 64];
-    static uint8_t all[1 << 20];
-
-    (void)snprintf(command, sizeof(command),
-                   "cat '%s'/* '%s'/* 2>/dev/null || true", run, state_dir);
-    FILE *p = popen(command, "r");
-    size_t n = fread(all, 1, sizeof(all), p);
-    (void)pclose(p);
-    return memmem(all, n, bytes, len) != NULL;
+    return folder_holds(folder, bytes, len);
 }
 
 static void r27_rotates_at_the_time_of_the_policy(void **state)
@@ -407,12 +401,9 @@ static void no_subject_search_no_key(void **state)
 
 static int fresh(void **state)
 {
-    char command[PATH_MAX + 64];
-
     (void)state;
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'/*", folder);
-    if (system(command) != 0 || mkdir(run, 0700) != 0 ||
-        mkdir(state_dir, 0700) != 0)
+    if (folder_remove(folder) != 0 || mkdir(folder, 0700) != 0 ||
+        mkdir(run, 0700) != 0 || mkdir(state_dir, 0700) != 0)
         return 1;
     conf = (struct conf){.state_dir = state_dir,
                          .epoch_store = EPOCHS_RUNTIME,
@@ -445,11 +436,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[PATH_MAX];
-
     (void)state;
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fresh, done)

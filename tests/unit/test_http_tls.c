@@ -3,13 +3,13 @@
  * server take turns in this thread; certificates are made by the test. */
 #include "lethe/gateway/http/server.h"
 
+#include "certificate.h"
+
 #include <arpa/inet.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -54,37 +54,6 @@ static void on_request(void *ctx, struct http_exchange *x)
     if (r->big_len > 0)
         a.body = (struct slice){r->big, r->big_len};
     http_answer(x, &a);
-}
-
-static void make_certificate(const char *cert_path, const char *key_path,
-                             long serial)
-{
-    EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
-    X509 *x = X509_new();
-    X509_NAME *name = X509_get_subject_name(x);
-    FILE *f;
-
-    (void)ASN1_INTEGER_set(X509_get_serialNumber(x), serial);
-    (void)X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-    (void)X509_gmtime_adj(X509_getm_notAfter(x), 86400);
-    assert_int_equal(X509_set_pubkey(x, key), 1);
-    assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                                (const unsigned char *)"a", -1,
-                                                -1, 0),
-                     1);
-    assert_int_equal(X509_set_issuer_name(x, name), 1);
-    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-    f = fopen(cert_path, "w");
-    assert_non_null(f);
-    assert_int_equal(PEM_write_X509(f, x), 1);
-    assert_int_equal(fclose(f), 0);
-    f = fopen(key_path, "w");
-    assert_non_null(f);
-    assert_int_equal(PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL),
-                     1);
-    assert_int_equal(fclose(f), 0);
-    X509_free(x);
-    EVP_PKEY_free(key);
 }
 
 static int setup(void **state)

@@ -4,6 +4,8 @@
 #include "lethe/gateway/rights/optout.h"
 #include "lethe/gateway/rights/optout_record.h"
 
+#include "folder.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -771,11 +773,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[PATH_MAX];
-
     (void)state;
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fresh, done)

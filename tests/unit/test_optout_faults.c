@@ -6,6 +6,8 @@
 #include "lethe/gateway/rights/optout.h"
 #include "lethe/gateway/rights/optout_table.h"
 
+#include "folder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -294,11 +296,8 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[PATH_MAX];
-
     (void)state;
-    (void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fresh, done)

@@ -3,6 +3,9 @@
 #include "lethe/gateway/sink/sink.h"
 #include "lethe/policy/base/clock.h"
 
+#include "certificate.h"
+#include "folder.h"
+
 #include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
@@ -130,15 +133,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char command[128];
-
     (void)state;
     net_loop_close(loop);
     evhttp_free(r.http);
     event_base_free(r.base);
     SSL_CTX_free(r.tls);
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 static struct conf_destination conf(void)
@@ -423,16 +423,11 @@ static void a_cut_transfer_is_not_told_and_says_what_was_sent(void **state)
 
 static void tls_listen(void)
 {
-    char command[512], certificate[128], key[128];
+    char certificate[128], key[128];
 
     snprintf(certificate, sizeof(certificate), "%s/c.pem", folder);
     snprintf(key, sizeof(key), "%s/k.pem", folder);
-    snprintf(command, sizeof(command),
-             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
-             "-nodes -days 2 -subj /CN=test -addext "
-             "subjectAltName=DNS:localhost -keyout %s -out %s 2>/dev/null",
-             key, certificate);
-    assert_int_equal(system(command), 0);
+    make_certificate(certificate, key, 1);
     r.tls = SSL_CTX_new(TLS_server_method());
     assert_int_equal(
         SSL_CTX_use_certificate_file(r.tls, certificate, SSL_FILETYPE_PEM), 1);

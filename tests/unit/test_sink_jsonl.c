@@ -1,6 +1,8 @@
 #include "lethe/gateway/sink/sink.h"
 #include "lethe/policy/base/clock.h"
 
+#include "folder.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -40,10 +42,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct place *p = *state;
-    char command[128];
 
-    snprintf(command, sizeof(command), "rm -rf %s", p->folder);
-    int rc = system(command);
+    int rc = folder_remove(p->folder);
     free(p);
     return rc;
 }

@@ -1,6 +1,8 @@
 #include "lethe/gateway/sink/sink.h"
 #include "lethe/policy/base/clock.h"
 
+#include "folder.h"
+
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -13,7 +15,8 @@
 
 #include <cmocka.h>
 
-#define KEY UINT64_C(0xfedcba9876543210)
+#define KEY    UINT64_C(0xfedcba9876543210)
+#define CANARY "canary-7391"
 
 struct place {
     char folder[64];
@@ -39,11 +42,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct place *p = *state;
-    char command[128];
 
     sqlite3_close(p->other);
-    snprintf(command, sizeof(command), "rm -rf %s", p->folder);
-    int rc = system(command);
+    int rc = folder_remove(p->folder);
     free(p);
     return rc;
 }
@@ -200,14 +201,6 @@ static void another_writer_makes_us_wait(void **state)
     sqlite_sink_close(s);
 }
 
-static bool file_has(const char *path, const char *needle)
-{
-    char command[256];
-
-    snprintf(command, sizeof(command), "grep -qa '%s' %s", needle, path);
-    return system(command) == 0;
-}
-
 static void retention_leaves_no_bytes(void **state)
 {
     struct place *p = *state;
@@ -227,7 +220,7 @@ static void retention_leaves_no_bytes(void **state)
     assert_int_equal(sqlite_sink_open(&p->conf, &s), ST_OK);
     assert_int_equal(sqlite_sink_write(s, KEY, 1, 2, f, 2, 1000), ST_OK);
     assert_int_equal(sqlite_sink_write(s, KEY, 2, 1, &young, 1, 5000), ST_OK);
-    assert_true(file_has(wal, "canary-7391"));
+    assert_true(file_holds(wal, CANARY, strlen(CANARY)));
     /* a reader holds the log: done only when it has gone */
     run(p, "BEGIN; SELECT * FROM user_actions;");
     assert_int_equal(
@@ -242,8 +235,8 @@ static void retention_leaves_no_bytes(void **state)
         ST_OK);
     assert_int_equal(rows, 0);
     assert_false(pending);
-    assert_false(file_has(wal, "canary-7391"));
-    assert_false(file_has(p->path, "canary-7391"));
+    assert_false(file_holds(wal, CANARY, strlen(CANARY)));
+    assert_false(file_holds(p->path, CANARY, strlen(CANARY)));
     expect(p, "SELECT count(*) FROM user_actions", "2");
     sqlite_sink_close(s);
 }
