@@ -17,7 +17,7 @@
 #define JSON_DEPTH_MAX   32u      /* nested arrays and objects */
 #define JSON_MEMBERS_MAX 4096u    /* members of one object */
 #define JSON_NODES_MAX   1000000u /* values in one document */
-#define JSON_NUMBER_MAX  64u      /* bytes of one number's text */
+#define JSON_NUMBER_MAX  128u     /* bytes of one number's text */
 
 enum json_type {
     JSON_NULL,
