@@ -188,14 +188,6 @@ static bool same_listeners(const struct conf *a, const struct conf *b)
     return same;
 }
 
-/* The admin listener's certificate is loaded at the start only. */
-static bool same_admin(const struct conf_listen *a, const struct conf_listen *b)
-{
-    return same_listener(a, b) &&
-           same_text(a->tls.certificate, b->tls.certificate) &&
-           same_text(a->tls.key, b->tls.key);
-}
-
 static bool same_limits(const struct conf *a, const struct conf *b)
 {
     return a->limit_connections == b->limit_connections &&
@@ -224,7 +216,7 @@ static bool needs_restart(const struct conf *a, const struct conf *b,
         const char *key;
     } rows[] = {
         {same_listeners(a, b), "listen"},
-        {same_admin(&a->admin, &b->admin), "admin"},
+        {same_listener(&a->admin, &b->admin), "admin"},
         {same_text(a->state_dir, b->state_dir), "state_dir"},
         {same_text(a->master_key_file, b->master_key_file), "master_key"},
         {same_text(a->optout_key_file, b->optout_key_file), "optout_key"},
@@ -368,13 +360,16 @@ static enum status carry_out(struct gateway *g, struct next *n)
 static enum status reload_certificates(struct gateway *g, const struct conf *c,
                                        struct buf *report)
 {
-    for (unsigned i = 0; i < g->worker_count; i++)
-        if (worker_reload_tls(g->workers[i], c) != ST_OK) {
-            buf_put(report, SLICE("a certificate or its key cannot be loaded; "
-                                  "the old one stays\n"));
-            return ST_CRYPTO;
-        }
-    return ST_OK;
+    enum status st = ST_OK;
+
+    if (g->admin != NULL)
+        st = http_server_reload_tls(g->admin, &c->admin.tls);
+    for (unsigned i = 0; st == ST_OK && i < g->worker_count; i++)
+        st = worker_reload_tls(g->workers[i], c);
+    if (st != ST_OK)
+        buf_put(report, SLICE("a certificate or its key cannot be loaded; "
+                              "the old one stays\n"));
+    return st;
 }
 
 enum status reload_all(struct gateway *g, const char *who, struct buf *report)
