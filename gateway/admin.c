@@ -304,9 +304,12 @@ static void on_request(void *ctx, struct http_exchange *x)
         answer_error(x, 404);
 }
 
-static void on_refused(void *ctx, int status)
+static void on_refused(void *ctx, int status, const struct http_request *head,
+                       struct http_answer *answer)
 {
     (void)ctx;
+    (void)head;
+    (void)answer;
     log_debug(LOG_ADMIN, "a request was refused", LOG_NUM("status", status));
 }
 

@@ -12,27 +12,21 @@
 /* What an exchange remembers while it waits: in its arena. */
 struct waiting {
     struct reply reply;
-    struct slice origin; /* SLICE_NONE: no CORS headers */
+    struct slice origin; /* SLICE_NONE: it may not read the answer */
     unsigned site;
     unsigned source;
 };
 
 /* ---- answers ----------------------------------------------------------- */
 
-static void send_with_origin(struct http_exchange *x, struct slice origin,
-                             struct http_answer *answer)
-{
-    if (origin.len > 0)
-        cors_add(answer, origin);
-    http_answer(x, answer);
-}
-
 void visit_answer(struct visit *v, struct http_answer *answer)
 {
     unsigned site = v->site >= 0 ? (unsigned)v->site : METRICS_SITES_MAX;
 
     metrics_request(site, SOURCE_GATEWAY, answer->status);
-    send_with_origin(v->x, v->origin_ok ? v->origin : SLICE_NONE, answer);
+    if (v->shared)
+        cors_add(answer, v->origin_ok ? v->origin : SLICE_NONE);
+    http_answer(v->x, answer);
 }
 
 void visit_error(struct visit *v, int status)
@@ -40,6 +34,9 @@ void visit_error(struct visit *v, int status)
     struct http_answer answer;
 
     http_error_answer(status, &answer);
+    if (v->allow.len > 0)
+        answer.headers[answer.header_count++] =
+            (struct beacon_header){SLICE("Allow"), v->allow};
     intake_refused(v->front->intake,
                    v->site >= 0 ? (unsigned)v->site : METRICS_SITES_MAX,
                    status);
@@ -74,17 +71,9 @@ static int resolve_site(struct visit *v, const struct slice *keys,
     if (site < 0)
         return -site;
     v->site = site;
-    v->origin_ok = site_has_origin(&w->conf->sites[site], v->origin);
+    v->origin_ok =
+        v->shared && site_has_origin(&w->conf->sites[site], v->origin);
     return 0;
-}
-
-bool visit_find_site(struct visit *v)
-{
-    int status = resolve_site(v, NULL, 0);
-
-    if (status != 0)
-        visit_error(v, status);
-    return status == 0;
 }
 
 static int status_for(enum status st)
@@ -92,6 +81,22 @@ static int status_for(enum status st)
     if (st == ST_SYNTAX || st == ST_TYPE)
         return 400;
     return st == ST_LIMIT ? 413 : 503;
+}
+
+bool visit_find_site(struct visit *v)
+{
+    const struct http_request *r = &v->x->request;
+    struct beacon b = {.query = r->query,
+                       .headers = r->headers,
+                       .header_count = r->header_count};
+    struct dialect_call call = {.beacon = &b, .arena = v->x->arena};
+    enum status st = dialect_read_common_keys(&call);
+    int status = st == ST_OK ? resolve_site(v, call.keys, call.key_count)
+                             : status_for(st);
+
+    if (status != 0)
+        visit_error(v, status);
+    return status == 0;
 }
 
 /* ---- collecting -------------------------------------------------------- */
@@ -212,7 +217,8 @@ void front_group_done(struct front *f, struct http_exchange *list,
         } else
             http_error_answer(503, &answer);
         metrics_request(w->site, w->source, answer.status);
-        send_with_origin(x, w->origin, &answer);
+        cors_add(&answer, w->origin);
+        http_answer(x, &answer);
     }
 }
 
@@ -228,6 +234,50 @@ static void healthz(struct visit *v)
     visit_answer(v, &answer);
 }
 
+/* The gateway's own paths; those of the SDKs are in policy/dialect.c. */
+static const struct route {
+    struct slice method;
+    struct slice path;
+    void (*handle)(struct visit *v);
+    bool shared; /* pages of other origins may ask for it */
+} routes[] = {
+    {SLICE_INIT("GET"), SLICE_INIT("/healthz"), healthz, false},
+    {SLICE_INIT("POST"), SLICE_INIT("/v1/optout"), front_optout, true},
+    {SLICE_INIT("POST"), SLICE_INIT("/v1/optin"), front_optin, true},
+    {SLICE_INIT("GET"), SLICE_INIT("/v1/optout"), front_flag, true},
+};
+#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+
+/* HEAD is GET; the server leaves the body out. */
+static const struct route *find_route(struct slice method, struct slice path)
+{
+    if (slice_eq(method, SLICE("HEAD")))
+        method = SLICE("GET");
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (slice_eq(routes[i].path, path) &&
+            slice_eq(routes[i].method, method))
+            return &routes[i];
+    return NULL;
+}
+
+static bool takes(struct slice path, struct slice method)
+{
+    bool known;
+
+    return find_route(method, path) != NULL ||
+           dialect_find(method, path, &known) != NULL;
+}
+
+static bool is_shared(struct slice path)
+{
+    bool method_ok;
+
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (slice_eq(routes[i].path, path))
+            return routes[i].shared;
+    return dialect_find(SLICE("POST"), path, &method_ok) != NULL || !method_ok;
+}
+
 static void preflight(struct visit *v)
 {
     struct http_answer answer = {0};
@@ -237,49 +287,85 @@ static void preflight(struct visit *v)
     http_answer(v->x, &answer);
 }
 
-/* HEAD is GET; the server leaves the body out. */
-static bool is_path(const struct visit *v, const char *method, const char *path)
+/* 404, or 405 with the methods that the path has. */
+static void no_such_thing(struct visit *v)
 {
-    struct slice asked = v->x->request.method;
+    bool get = takes(v->path, SLICE("GET")),
+         post = takes(v->path, SLICE("POST"));
 
-    if (slice_eq(asked, SLICE("HEAD")))
-        asked = SLICE("GET");
-    return slice_eq(v->path, slice_of(path)) &&
-           slice_eq(asked, slice_of(method));
+    if (!get && !post)
+        v->allow = SLICE_NONE;
+    else if (!get)
+        v->allow = SLICE("POST, OPTIONS");
+    else
+        v->allow = post ? SLICE("GET, HEAD, POST, OPTIONS")
+                        : SLICE("GET, HEAD, OPTIONS");
+    visit_error(v, v->allow.len > 0 ? 405 : 404);
 }
 
 static void route(struct visit *v)
 {
-    bool method_ok = true;
+    struct slice method = v->x->request.method;
+    const struct route *own = find_route(method, v->path);
+    const struct dialect_route *r;
+    bool method_ok;
 
-    if (slice_eq(v->x->request.method, SLICE("OPTIONS")))
+    if (slice_eq(method, SLICE("OPTIONS")))
         preflight(v);
-    else if (is_path(v, "GET", "/healthz"))
-        healthz(v);
-    else if (is_path(v, "POST", "/v1/optout"))
-        front_optout(v);
-    else if (is_path(v, "POST", "/v1/optin"))
-        front_optin(v);
-    else if (is_path(v, "GET", "/v1/optout"))
-        front_flag(v);
-    else {
-        const struct dialect_route *r =
-            dialect_find(v->x->request.method, v->path, &method_ok);
-        if (r != NULL)
-            collect(v, r);
-        else
-            visit_error(v, method_ok ? 404 : 405);
-    }
+    else if (own != NULL)
+        own->handle(v);
+    else if ((r = dialect_find(method, v->path, &method_ok)) != NULL)
+        collect(v, r);
+    else
+        no_such_thing(v);
+}
+
+/* Whether two headers name different origins: no browser does that. */
+static bool origins_differ(const struct http_request *r, struct slice origin)
+{
+    for (unsigned i = 0; i < r->header_count; i++)
+        if (slice_eq_fold(r->headers[i].name, SLICE("origin")) &&
+            !slice_eq(r->headers[i].value, origin))
+            return true;
+    return false;
+}
+
+/* Who asks for what, and may read the answer. False: nobody can tell. */
+static bool visit_start(struct visit *v, const struct http_request *r)
+{
+    const struct world *w = intake_world(v->front->intake);
+
+    v->path = r->path;
+    v->site = -1;
+    (void)site_split_path(&v->path, &v->path_site);
+    v->shared = is_shared(v->path);
+    struct slice origin = http_header(r, SLICE("origin"));
+    if (origins_differ(r, origin))
+        return false;
+    v->origin = origin;
+    v->origin_ok = v->shared && origin.len > 0 &&
+                   site_origin_listed(w->conf, v->path_site, origin);
+    return true;
 }
 
 void front_handle(struct front *f, struct http_exchange *x)
 {
-    const struct world *w = intake_world(f->intake);
-    struct visit v = {.front = f, .x = x, .path = x->request.path, .site = -1};
+    struct visit v = {.front = f, .x = x};
 
-    (void)site_split_path(&v.path, &v.path_site);
-    v.origin = http_header(&x->request, SLICE("origin"));
-    v.origin_ok =
-        v.origin.len > 0 && site_origin_listed(w->conf, v.path_site, v.origin);
-    route(&v);
+    if (visit_start(&v, &x->request))
+        route(&v);
+    else
+        visit_error(&v, 400);
+}
+
+void front_refused(struct front *f, int status, const struct http_request *head,
+                   struct http_answer *answer)
+{
+    struct visit v = {.front = f};
+
+    intake_refused(f->intake, METRICS_SITES_MAX, status);
+    if (head == NULL || answer == NULL)
+        return;
+    if (visit_start(&v, head) && v.shared)
+        cors_add(answer, v.origin_ok ? v.origin : SLICE_NONE);
 }

@@ -323,6 +323,7 @@ void front_rights_done(struct front *f, struct http_exchange *x,
     struct visit v = {.front = f,
                       .x = x,
                       .origin = wait->origin,
+                      .shared = true,
                       .origin_ok = wait->origin.len > 0,
                       .site = wait->site};
     struct buf body;

@@ -178,12 +178,13 @@ static void on_request(void *ctx, struct http_exchange *x)
         hand_over(w, false);
 }
 
-static void on_refused(void *ctx, int status)
+static void on_refused(void *ctx, int status, const struct http_request *head,
+                       struct http_answer *answer)
 {
     struct worker *w = ctx;
 
     if (intake_world(w->intake) != NULL)
-        intake_refused(w->intake, UINT32_MAX, status);
+        front_refused(&w->front, status, head, answer);
 }
 
 static void on_rights_done(struct rights_job *job)

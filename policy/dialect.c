@@ -2,6 +2,7 @@
 #include "lethe/policy/dialect.h"
 
 #include "dialect/family.h"
+#include "dialect/form.h"
 
 #include <assert.h>
 
@@ -78,6 +79,37 @@ enum status dialect_add_key(struct dialect_call *c, struct slice key)
         return ST_SYNTAX;
     c->keys[c->key_count++] = key;
     return ST_OK;
+}
+
+enum status dialect_add_header_keys(struct dialect_call *c, struct slice name,
+                                    struct slice scheme)
+{
+    const struct beacon *b = c->beacon;
+    enum status st = ST_OK;
+
+    for (unsigned i = 0; st == ST_OK && i < b->header_count; i++) {
+        struct slice value = slice_trim(b->headers[i].value);
+        if (slice_eq_fold(b->headers[i].name, name) &&
+            slice_eq_fold(slice_head(value, scheme.len), scheme))
+            st = dialect_add_key(c, slice_trim(slice_skip(value, scheme.len)));
+    }
+    return st;
+}
+
+enum status dialect_read_common_keys(struct dialect_call *c)
+{
+    struct slice rest = c->beacon->query, name, value;
+    enum status st =
+        dialect_add_header_keys(c, SLICE("X-Write-Key"), SLICE(""));
+
+    while (st == ST_OK && form_next(&rest, &name, &value)) {
+        if (!slice_eq(name, SLICE("key")))
+            continue;
+        st = form_decode(value, c->arena, &value);
+        if (st == ST_OK)
+            st = dialect_add_key(c, value);
+    }
+    return st;
 }
 
 struct slice dialect_header(const struct beacon *b, struct slice name)

@@ -121,6 +121,8 @@ void conn_refuse(struct conn *c, int status);
 
 /* request.c: hand the complete request over; 0 or the status to refuse. */
 int request_dispatch(struct conn *c);
+/* The head that the parser has read whole, without a body, into c->x. */
+void request_take_head(struct conn *c);
 void request_clear(struct conn *c); /* body, arena, pointers */
 
 /* answer.c: the bytes of `a` into c->out. False: no memory. */

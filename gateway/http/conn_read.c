@@ -38,14 +38,18 @@ void conn_end_request(struct conn *c, bool close)
 
 void conn_refuse(struct conn *c, int status)
 {
+    const struct http_handlers *h = &c->server->handlers;
     struct http_answer a;
 
-    if (c->server->handlers.on_refused != NULL)
-        c->server->handlers.on_refused(c->server->handlers.ctx, status);
     http_error_answer(status, &a);
+    if (c->parser.head_done && c->x.arena == NULL)
+        request_take_head(c);
+    if (h->on_refused != NULL)
+        h->on_refused(h->ctx, status,
+                      c->parser.head_done ? &c->x.request : NULL, &a);
+    c->linger = answer_write(c, &a, true);
     request_clear(c);
     wire_drop(&c->in, c->in.len, &c->server->budget);
-    c->linger = answer_write(c, &a, true);
     start_closing(c);
 }
 

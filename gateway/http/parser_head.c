@@ -304,10 +304,10 @@ int head_finish(struct http_parser *p)
         return 400;
     if (p->codings > 0 && p->lengths > 0)
         return 400;
+    p->head_done = true; /* of a body that is too large, too */
+    p->body_at = p->scan;
     if (p->content_length > p->body_max)
         return 413;
-    p->head_done = true;
-    p->body_at = p->scan;
     p->state = p->chunked ? AT_CHUNK_SIZE : AT_BODY;
     if (!p->chunked && p->content_length == 0)
         p->expect_continue = false;

@@ -26,9 +26,12 @@ static bool came_secure(const struct conn *c)
     return slice_eq_fold(last, SLICE("https"));
 }
 
-static void fill_from(struct http_request *r, const struct http_parser *p,
-                      char *data)
+void request_take_head(struct conn *c)
 {
+    struct http_request *r = &c->x.request;
+    const struct http_parser *p = &c->parser;
+    const char *data = c->in.data;
+
     r->method = http_span_of(data, p->method);
     r->target = http_span_of(data, p->target);
     r->path = p->path.len > 0 ? http_span_of(data, p->path) : SLICE("/");
@@ -41,8 +44,9 @@ static void fill_from(struct http_request *r, const struct http_parser *p,
         r->headers[i] =
             (struct beacon_header){http_span_of(data, p->headers[i].name),
                                    http_span_of(data, p->headers[i].value)};
-    r->body = data + p->body_at;
-    r->body_len = p->body_len;
+    r->body = NULL;
+    r->body_len = 0;
+    c->head_only = slice_eq(r->method, SLICE("HEAD"));
 }
 
 static int decode_path(struct http_exchange *x)
@@ -112,8 +116,9 @@ int request_dispatch(struct conn *c)
     x->arena = server_take_arena(s);
     if (x->arena == NULL)
         return 503;
-    fill_from(&x->request, &c->parser, c->in.data);
-    c->head_only = slice_eq(x->request.method, SLICE("HEAD"));
+    request_take_head(c);
+    x->request.body = c->in.data + c->parser.body_at;
+    x->request.body_len = c->parser.body_len;
     c->keep_alive = c->parser.keep_alive;
     int status = decode_path(x);
     if (status == 0)

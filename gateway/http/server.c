@@ -47,7 +47,7 @@ static void take_client(struct http_server *s, int fd,
         (over &&
          (s->tls != NULL || s->count >= s->limits.connections + REFUSED_MAX))) {
         if (over && s->handlers.on_refused != NULL)
-            s->handlers.on_refused(s->handlers.ctx, 503);
+            s->handlers.on_refused(s->handlers.ctx, 503, NULL, NULL);
         (void)close(fd);
         return;
     }

@@ -29,6 +29,11 @@ extern const struct dialect dialect_plain;
 enum status dialect_add_key(struct dialect_call *c,
                             struct slice key) MUST_CHECK;
 
+/* The same with all headers of this name; with a scheme ("Bearer "), only what
+ * follows it. */
+enum status dialect_add_header_keys(struct dialect_call *c, struct slice name,
+                                    struct slice scheme) MUST_CHECK;
+
 /* The value of a request header, trimmed; SLICE_NONE if it is absent. */
 struct slice dialect_header(const struct beacon *b, struct slice name);
 

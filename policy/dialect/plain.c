@@ -1,7 +1,6 @@
 /* The plain dialect: POST /v1/events with one event, an array of events, or
  * JSON Lines (design.md section 5). */
 #include "family.h"
-#include "form.h"
 
 #include "lethe/audit_codes.h"
 
@@ -12,31 +11,12 @@
 
 /* ---- the write key ------------------------------------------------------ */
 
-static struct slice bearer(const struct beacon *b)
-{
-    struct slice value = dialect_header(b, SLICE("Authorization"));
-
-    if (value.len > 7 && slice_eq_fold(slice_head(value, 7), SLICE("Bearer ")))
-        return slice_trim(slice_skip(value, 7));
-    return SLICE_NONE;
-}
-
 static enum status plain_read(struct dialect_call *c)
 {
-    const struct beacon *b = c->beacon;
-    struct slice rest = b->query, name, value;
+    enum status st =
+        dialect_add_header_keys(c, SLICE("Authorization"), SLICE("Bearer "));
 
-    enum status st = dialect_add_key(c, bearer(b));
-    if (st == ST_OK)
-        st = dialect_add_key(c, dialect_header(b, SLICE("X-Write-Key")));
-    while (st == ST_OK && form_next(&rest, &name, &value)) {
-        if (!slice_eq(name, SLICE("key")))
-            continue;
-        st = form_decode(value, c->arena, &value);
-        if (st == ST_OK)
-            st = dialect_add_key(c, value);
-    }
-    return st;
+    return st == ST_OK ? dialect_read_common_keys(c) : st;
 }
 
 /* ---- decoding ----------------------------------------------------------- */

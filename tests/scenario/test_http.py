@@ -90,6 +90,15 @@ class Statuses(Case):
                              (405, "DELETE /v1/events")):
             self.error(self.one((line + " HTTP/1.1\r\nHost: x\r\n\r\n").encode()), status)
 
+    def test_a_wrong_method_is_told_the_right_ones(self):
+        for line, allow in (("PUT /healthz", "GET, HEAD, OPTIONS"), ("HEAD /v1/events", "POST, OPTIONS"),
+                            ("GET /s/mixbot/v1/events", "POST, OPTIONS"),
+                            ("GET /v1/optin", "POST, OPTIONS"),
+                            ("PUT /v1/optout", "GET, HEAD, POST, OPTIONS")):
+            raw = self.g.raw((line + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").encode())
+            self.assertTrue(raw.startswith(b"HTTP/1.1 405 "), raw)
+            self.assertIn(("\r\nAllow: %s\r\n" % allow).encode(), raw)
+
     def test_bodies_that_are_not_understood(self):
         for body in (b"", b" ", b"{", b"[]x", b'"x"', b"[1,2]", b'{"a":1,"a":2}', b"\xff",
                      b'{"action":1}', b'{"action":""}', b'[{"details":{}}]', b"null"):
@@ -326,17 +335,39 @@ class Cors(Case):
                 status, headers, _ = self.ask(post(body, "Origin: " + origin, path=path))
                 self.assertEqual((status, self.cors(headers)), (200, self.allowed(origin)))
 
+    def test_only_where_pages_have_to_do(self):
+        for path in ("/healthz", "/nothing", "/", "/v1/event"):
+            for method in ("GET", "POST", "OPTIONS"):
+                _, headers, _ = self.ask(("%s %s HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n" % (
+                    method, path, ORIGIN)).encode())
+                self.assertEqual(set(self.cors(headers)) - {"Vary"}, set(), (method, path))
+
+    def test_two_origins_are_none(self):
+        got = self.ask(post(event(), "Origin: " + ORIGIN, "Origin: https://evil.example"))
+        self.error(got, 400)
+        self.assertEqual(set(self.cors(got[1])) - {"Vary"}, set())
+
     def test_unlisted_origins_get_no_headers_and_are_taken(self):
         for origin in ("https://evil.example", "http://mixbot.example", ORIGIN + ":8443",
                        "https://mixbot.example.evil.example", "null", "https://apps.example",
                        "https://evilapps.example", "http://localhost.evil.example:1"):
             status, headers, _ = self.ask(post(event(), "Origin: " + origin))
-            self.assertEqual((status, self.cors(headers)), (200, {}), origin)
+            self.assertEqual((status, self.cors(headers)), (200, {"Vary": "Origin"}), origin)
+        status, headers, _ = self.ask(post(event()))
+        self.assertEqual((status, self.cors(headers)), (200, {"Vary": "Origin"}))
 
     def test_on_errors_too(self):
         for data, status in ((post(b"{", "Origin: " + ORIGIN), 400),
-                             (post(b"{}", "Origin: " + ORIGIN, path="/nothing"), 404),
                              (post(b"{}", "Origin: " + ORIGIN, "X-Write-Key: no"), 404),
+                             # refused before the body was there, or read
+                             (EVENTS.encode() + b"Content-Length: 65537\r\nOrigin: "
+                              + ORIGIN.encode() + b"\r\n\r\n", 413),
+                             (post(b"\x1f\x8b\x08", "Origin: " + ORIGIN), 400),
+                             (post(b"{}", "Origin: " + ORIGIN, "Content-Encoding: br"), 415),
+                             (EVENTS.encode() + b"Transfer-Encoding: chunked\r\nOrigin: "
+                              + ORIGIN.encode() + b"\r\n\r\nfffffff\r\n", 413),
+                             (EVENTS.encode() + b"Transfer-Encoding: chunked\r\nOrigin: "
+                              + ORIGIN.encode() + b"\r\n\r\nx\r\n", 400),
                              (b"GET /v1/events HTTP/1.1\r\nHost: x\r\nOrigin: "
                               + ORIGIN.encode() + b"\r\n\r\n", 405)):
             got = self.ask(data)
@@ -345,7 +376,7 @@ class Cors(Case):
 
     def test_preflight_is_a_constant(self):
         seen = set()
-        for path in ("/v1/events", "/v1/optout", "/nothing", "/s/mixbot/v1/events"):
+        for path in ("/v1/events", "/v1/optout", "/v1/optin", "/s/mixbot/v1/events"):
             for wish in ("", "Access-Control-Request-Headers: x-evil, authorization\r\n",
                          "Access-Control-Request-Method: DELETE\r\n"):
                 raw = self.g.raw(("OPTIONS %s HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n%s"
@@ -363,6 +394,9 @@ class Cors(Case):
 
     def test_preflight_of_others_says_nothing(self):
         for origin in ("Origin: https://evil.example\r\n", ""):
+            got = self.ask((EVENTS + origin + "Content-Length: 65537\r\n\r\n").encode())
+            self.error(got, 413)
+            self.assertEqual(self.cors(got[1]), {"Vary": "Origin"})
             status, headers, _ = self.ask(("OPTIONS /v1/events HTTP/1.1\r\nHost: x\r\n%s\r\n"
                                            % origin).encode())
             self.assertEqual(status, 204)
@@ -378,7 +412,7 @@ def two_sites(**more):
     """A gateway with mixbot and a second site; each has its own file."""
     g = Gateway(start=False, config=more)
     first = g.conf["sites"][0]
-    first.update(hosts=["a.example"], origins=["https://a.example"], keys=["key-a"])
+    first.update(hosts=["a.example"], origins=["https://a.example"], keys=["key-a", "other-a"])
     first["destinations"] = [{"name": "file", "type": "jsonl", "path": "a.jsonl"}]
     second = dict(first, id="00000000000000b0", name="second", hosts=["b.example"],
                   origins=["https://b.example"], keys=["key-b"])
@@ -446,7 +480,12 @@ class Sites(Case):
                 self.error(self.try_hints(a, b), 400)
         # two keys of two sites
         self.error(self.send("X-Write-Key: key-a", path="/v1/events?key=key-b"), 400)
+        self.error(self.send("X-Write-Key: key-a", "X-Write-Key: key-b"), 400)
+        self.error(self.send(path="/v1/events?key=key-a&key=key-b"), 400)
         self.error(self.try_hints("X-Write-Key: key-a", "Authorization: Bearer key-b"), 400)
+        for path in ("optout", "optin"):
+            self.error(self.send("X-Write-Key: key-b", path="/s/mixbot/v1/" + path,
+                                 body={"session_id": "s"}), 400)
         batch = [event() for _ in range(5)]
         self.error(self.send("Origin: https://a.example", path="/s/second/v1/events",
                              body=batch), 400)
@@ -461,11 +500,21 @@ class Sites(Case):
         self.error(self.send("Origin: https://c.example"), 404)
         for hint in ("X-Write-Key: key-c", "Authorization: Bearer key-c"):
             self.error(self.send("Host: a.example", hint), 404)
+        self.error(self.send("X-Write-Key: key-a", path="/v1/events?key=key-c"), 404)
+        self.error(self.send("X-Write-Key: key-c", path="/v1/optout", body={"user_id": "u"}), 404)
         self.error(self.send(path="/s/third/v1/events"), 404)
         self.error(self.send("Host: a.example", path="/s/third/v1/events"), 404)
 
     def test_a_host_that_is_nobodys_is_no_hint(self):
         self.assertEqual(self.send("Host: c.example", "X-Write-Key: key-a")[0], 200)
+
+    def test_several_keys_of_one_site_agree(self):
+        self.assertEqual(self.send("X-Write-Key: key-a", "Authorization: Bearer other-a",
+                                   path="/v1/events?key=other-a&key=key-a")[0], 200)
+
+    def test_an_opt_out_finds_its_site_by_a_key_too(self):
+        for hint, path in (("X-Write-Key: key-a", "/v1/optout"), ("X-A: b", "/v1/optout?key=key-a")):
+            self.assertEqual(self.send(hint, path=path, body={"session_id": "s"})[0], 200)
 
     def test_cors_only_for_the_site_found(self):
         def allowed(answer):

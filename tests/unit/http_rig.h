@@ -115,12 +115,18 @@ static inline void answer_held(struct rig *r)
     }
 }
 
-static inline void on_refused(void *ctx, int status)
+/* Puts a header into the answer where the head was read whole. */
+static inline void on_refused(void *ctx, int status,
+                              const struct http_request *head,
+                              struct http_answer *answer)
 {
     struct rig *r = ctx;
 
     r->refused++;
     r->last_refused = status;
+    if (head != NULL && answer != NULL && http_header(head, SLICE("Mark")).len)
+        answer->headers[answer->header_count++] = (struct beacon_header){
+            SLICE("Mark"), http_header(head, SLICE("Mark"))};
 }
 
 static inline void open_server(struct rig *r)

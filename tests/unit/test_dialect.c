@@ -517,6 +517,23 @@ static void keys_come_from_three_places(void **state)
     assert_keys(f, "", "");
 }
 
+static void a_header_that_comes_twice_is_two_hints(void **state)
+{
+    struct fixture *f = *state;
+    struct beacon_header headers[] = {
+        {SLICE_INIT("X-Write-Key"), SLICE_INIT("k-1")},
+        {SLICE_INIT("x-write-key"), SLICE_INIT("k-2")},
+    };
+
+    f->beacon.headers = headers;
+    f->beacon.header_count = 2;
+    assert_keys(f, "k-1", "k-2");
+    headers[0].name = headers[1].name = SLICE("Authorization");
+    headers[0].value = SLICE("Bearer k-3");
+    headers[1].value = SLICE("Bearer k-4");
+    assert_keys(f, "k-3", "k-4");
+}
+
 static void four_keys_are_hints_and_five_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -579,6 +596,7 @@ int main(void)
         TEST(the_sinks_refusal_stops_all),
         TEST(a_document_too_deep_is_a_limit),
         TEST(keys_come_from_three_places),
+        TEST(a_header_that_comes_twice_is_two_hints),
         TEST(four_keys_are_hints_and_five_are_refused),
         TEST(canonical_folds_email_and_nothing_else),
     };

@@ -21,6 +21,47 @@ static void a_slow_client_gets_408(void **state)
     turn_until_connections(r, 0);
 }
 
+/* What a page needs to read an error reaches those too that no handler saw,
+ * as far as the head was read. */
+static void a_refusal_knows_the_whole_head(void **state)
+{
+    static const struct {
+        const char *request;
+        const char *want;
+        bool marked;
+    } rows[] = {
+        {"POST / HTTP/1.1\r\n" HOST "Mark: m\r\nContent-Length: 65537\r\n\r\n",
+         "HTTP/1.1 413 ", true},
+        {"POST / HTTP/1.1\r\n" HOST "Mark: m\r\nContent-Encoding: br\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         "HTTP/1.1 415 ", true},
+        {"POST / HTTP/1.1\r\n" HOST "Mark: m\r\nContent-Encoding: gzip\r\n"
+         "Content-Length: 1\r\n\r\nx",
+         "HTTP/1.1 400 ", true},
+        {"POST /%zz HTTP/1.1\r\n" HOST "Mark: m\r\n\r\n", "HTTP/1.1 400 ",
+         true},
+        {"POST / HTTP/1.1\r\n" HOST "Mark: m\r\n"
+         "Transfer-Encoding: chunked\r\n\r\nx\r\n",
+         "HTTP/1.1 400 ", true},
+        {"POST / HTTP/1.1\r\n" HOST "Mark: m\r\nContent-Length: x\r\n\r\n",
+         "HTTP/1.1 400 ", false},
+    };
+    struct rig *r = *state;
+
+    r->limits.body = 65536;
+    open_server(r);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct heard h = {.len = 0};
+        int fd = dial(r);
+        say(r, fd, rows[i].request);
+        hear(r, fd, NULL, &h);
+        assert_non_null(strstr(h.text, rows[i].want));
+        assert_int_equal(strstr(h.text, "\r\nMark: m\r\n") != NULL,
+                         rows[i].marked);
+        (void)close(fd);
+    }
+}
+
 /* A drop now and then does not renew the time. */
 static void slowloris_is_cut(void **state)
 {
@@ -346,6 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(a_slow_client_gets_408),
+        ROW(a_refusal_knows_the_whole_head),
         ROW(slowloris_is_cut),
         ROW(idle_connections_are_closed_without_a_word),
         ROW(one_connection_too_many),

@@ -27,6 +27,11 @@ struct front {
  * hand it to the rights service. */
 void front_handle(struct front *f, struct http_exchange *x);
 
+/* The server refused a request before it was complete: count it, and add what
+ * a page must be given to read `answer`. `head` and `answer` may be NULL. */
+void front_refused(struct front *f, int status, const struct http_request *head,
+                   struct http_answer *answer);
+
 /* The group of these exchanges is on disk (ST_OK) or never will be. */
 void front_group_done(struct front *f, struct http_exchange *list,
                       enum status st);
@@ -44,12 +49,15 @@ struct visit {
     struct slice path;      /* without "/s/<site>" */
     struct slice path_site; /* SLICE_NONE: no such hint */
     struct slice origin;    /* Origin header */
-    bool origin_ok;         /* it gets CORS headers */
+    bool shared;            /* pages of other origins may ask for the path */
+    bool origin_ok;         /* this one may, and read the answer */
+    struct slice allow;     /* of a 405: the methods that the path has */
     int site;               /* index, or -1 */
 };
 void visit_answer(struct visit *v, struct http_answer *answer);
 void visit_error(struct visit *v, int status);
-/* Which site? By every hint but a write key. False: an error was answered. */
+/* Which site, on the gateway's own paths? A bearer there is a token, no key.
+ * False: an error was answered. */
 bool visit_find_site(struct visit *v);
 
 /* POST /v1/optout, POST /v1/optin, GET /v1/optout. */

@@ -80,6 +80,11 @@ void dialect_begin(struct dialect_call *c, const struct dialect_route *route,
  * different keys: 400), ST_LIMIT (413), ST_NOMEM (503). */
 enum status dialect_read(struct dialect_call *c) MUST_CHECK;
 
+/* Add the write keys that stand where any request may have them, "X-Write-Key"
+ * and "?key=", also on paths that are no dialect's: needs c->beacon's headers
+ * and query, and c->arena. Errors: as dialect_read(). */
+enum status dialect_read_common_keys(struct dialect_call *c) MUST_CHECK;
+
 /* Decode what dialect_read() has seen. Errors: ST_SYNTAX (nothing of it was
  * understood: 400), ST_LIMIT (413), ST_NOMEM (503), or what the sink
  * returned. c->decoded is filled in every case. */

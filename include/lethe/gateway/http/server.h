@@ -84,9 +84,14 @@ struct http_answer {
 typedef void http_on_request(void *ctx, struct http_exchange *x);
 
 /* A request was refused before it was complete (400, 408, 413, 414, 415, 417,
- * 431, 501, 503, 505): for counters. The server answers by itself, without
- * further headers, and closes. */
-typedef void http_on_refused(void *ctx, int status);
+ * 431, 501, 503, 505): for counters, and for headers that `answer`, the
+ * constant one of this status, may get on top; the server sends it and closes.
+ * `head` is the request without its body if the whole head was read, else
+ * NULL; its path may still be percent-encoded. `answer` is NULL if there is
+ * none to send. */
+typedef void http_on_refused(void *ctx, int status,
+                             const struct http_request *head,
+                             struct http_answer *answer);
 
 struct http_handlers {
     http_on_request *on_request;
