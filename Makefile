@@ -33,8 +33,11 @@ UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 FAULT_SRC   := $(wildcard tests/fault/*.c)
 FAULT_BIN   := $(FAULT_SRC:tests/fault/%.c=$(BUILD)/fault/%)
+FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
+REPLAY_BIN  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/replay/%)
 
 .DEFAULT_GOAL := all
+.SECONDARY: # objects between two pattern rules stay
 .PHONY: all
 all: $(BUILD)/lethe
 
@@ -70,11 +73,19 @@ $(BUILD)/fault/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/liblethe-gateway.a \
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# Fuzz targets without libFuzzer: they try their corpus and end.
+$(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o \
+                   $(BUILD)/obj/tests/fuzz/replay_main.o \
+                   $(BUILD)/liblethe-gateway.a $(BUILD)/liblethe-policy.a
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 .PHONY: fault-tools
 fault-tools: $(FAULT_BIN)
 
 .PHONY: unit check-unit
-unit: $(UNIT_BIN) $(FAULT_BIN)
+unit: $(UNIT_BIN) $(FAULT_BIN) $(REPLAY_BIN)
 # One module: make check-unit T=json_reader
 check-unit: $(BUILD)/unit/test_$(T)
 	$(Q)$<
@@ -129,12 +140,11 @@ asan: packages-test npm
 	@LETHE_PATIENCE=60 python3 tests/run_tests.py build/asan $(T)
 tsan: packages-test npm
 	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread all unit
-	@TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1 \
+	@TSAN_OPTIONS=halt_on_error=1 \
 	 LETHE_PATIENCE=90 python3 tests/run_tests.py build/tsan $(T)
 
 ## make fuzz       every fuzz target for TIME seconds (one: T=http)
 TIME ?= 30
-FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 fuzz: packages-test
 	@$(MAKE) --no-print-directory BUILD=build/fuzz-obj CC=clang-14 \
@@ -148,10 +158,11 @@ build/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/liblethe-gateway.a \
 	$(Q)$(CC) $(OPT) -fsanitize=fuzzer,address,undefined -pie -pthread \
 	  -o $@ $^ $(PKG_LIBS)
 
-## make cover      line and branch coverage of the unit tests
-cover: packages-test
-	@$(MAKE) --no-print-directory BUILD=build/cov OPT='-O0 -g --coverage' \
-	 HARDEN=-fPIE all unit
+## make cover      lines and branches that the tests reach
+cover: packages-test npm
+	@$(MAKE) --no-print-directory BUILD=build/cov HARDEN=-fPIE \
+	 OPT='-O0 -g --coverage -fprofile-update=atomic' all unit
+	@find build/cov -name '*.gcda' -delete
 	@python3 tests/run_tests.py build/cov $(T)
 	@tests/cover.sh build/cov
 
@@ -184,7 +195,8 @@ install: all
 
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) \
-         $(FAULT_SRC:%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/gateway/main.d
+         $(FAULT_SRC:%.c=$(BUILD)/obj/%.d) $(FUZZ_SRC:%.c=$(BUILD)/obj/%.d) \
+         $(BUILD)/obj/tests/fuzz/replay_main.d $(BUILD)/obj/gateway/main.d
 WRAP_test_spool_keys := -Wl,--wrap=fdatasync
 WRAP_test_keyfile := -Wl,--wrap=geteuid
 WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync

@@ -6,8 +6,10 @@
 #include <string.h>
 
 /* Append printf text to `out` of `size` bytes at `used`; never overflows. */
-static size_t add(char *out, size_t size, size_t used, const char *format,
-                  va_list args)
+__attribute__((format(printf, 4, 0))) static size_t add(char *out, size_t size,
+                                                        size_t used,
+                                                        const char *format,
+                                                        va_list args)
 {
     if (used >= size - 1)
         return used;

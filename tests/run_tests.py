@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""run_tests.py BUILD [NAME...] - run every unit binary and scenario, two at a
-time, and end with the line `N passed, N failed`. NAMEs narrow it down. Output
-of what fails is printed; the rest lies in BUILD/test-logs/."""
+"""run_tests.py BUILD [NAME...] - run every unit binary, the corpus of every
+fuzz target and every scenario, two at a time, and end with the line
+`N passed, N failed`. NAMEs narrow it down. Output of what fails is printed;
+the rest lies in BUILD/test-logs/."""
 
 import concurrent.futures
 import glob
@@ -20,9 +21,9 @@ def counts_of(text, code):
     total = [0, 0, 0]
     for n in re.findall(r"^\[  PASSED  \] (\d+) test", text, re.M):
         total[0] += int(n)
-    for n in re.findall(r"^\[  FAILED  \] \w+: (\d+) test", text, re.M):
+    for n in re.findall(r"^\[  FAILED  \] (?:\w+: )?(\d+) test", text, re.M):
         total[1] += int(n)
-    for n in re.findall(r"^\[  SKIPPED \] \w+: (\d+) test", text, re.M):
+    for n in re.findall(r"^\[  SKIPPED \] (?:\w+: )?(\d+) test", text, re.M):
         total[2] += int(n)
     for m in re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", text, re.M):
         total = [a + int(b or 0) for a, b in zip(total, m)]
@@ -48,6 +49,15 @@ def run(job):
     return name, code, text, counts_of(text, code), time.monotonic() - start
 
 
+def corpora():
+    """[(target, its corpus files)], one a source: a target without a corpus
+    tests nothing, and run() counts that as a failure."""
+    here = os.path.join(ROOT, "tests", "fuzz")
+    names = [os.path.basename(p)[:-2] for p in glob.glob(os.path.join(here, "fuzz_*.c"))]
+    return [(n, sorted(glob.glob(os.path.join(here, "corpus", n[len("fuzz_"):], "*"))))
+            for n in sorted(names)]
+
+
 def main():
     build = os.path.abspath(sys.argv[1])
     only = sys.argv[2:]
@@ -60,6 +70,8 @@ def main():
     jobs = [(os.path.basename(p), [p], env, logs)
             for p in sorted(glob.glob(os.path.join(build, "unit", "test_*")))
             if os.access(p, os.X_OK) and "." not in os.path.basename(p)]
+    jobs += [(name, [os.path.join(build, "replay", name)] + corpus, env, logs)
+             for name, corpus in corpora()]
     jobs += [(os.path.basename(p)[:-3], [sys.executable, p], env, logs)
              for p in sorted(glob.glob(os.path.join(ROOT, "tests", "scenario", "test_*.py")))]
     if only:

@@ -149,7 +149,7 @@ static enum status on_hit(void *ctx, struct hit *h)
     for (unsigned d = 0; st == ST_OK && d < p->destination_count; d++) {
         if (s->run->destination >= 0 && (unsigned)s->run->destination != d)
             continue;
-        if ((v.cleared >> d & 1u) != 0)
+        if (((unsigned)v.cleared >> d & 1u) != 0)
             st = put_clean(s, h, &v, d);
         else
             put_drop(s, &v, d);

@@ -2,11 +2,10 @@
  * grammar, which shares no code with it, takes too. */
 #include "../../gateway/audit/log_internal.h"
 #include "../../gateway/audit/read_internal.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_d(struct slice d)
 {

@@ -4,13 +4,12 @@
  * triple over the records. Works on a copy in a folder of its own; run from
  * the repository's root. */
 #include "../unit/audit_fixture.h"
+#include "fuzz.h"
 #include "lethe/gateway/audit/read.h"
 
 #include <sys/stat.h>
 
 #define GOLDEN "tests/data/audit/golden"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char folder[64] = "/tmp/lethe-fuzz-audit-XXXXXX";
 static char *seg, *rows;

@@ -1,17 +1,10 @@
 /* Any bytes as the plaintext of a blob: what is read lies within them and
  * within the limits, and writing it again gives the same bytes. */
+#include "fuzz.h"
 #include "lethe/gateway/store/fragment.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

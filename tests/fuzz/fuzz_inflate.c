@@ -1,16 +1,11 @@
 /* Whatever comes in, no more than the cap comes out; and what came out under
  * one cap comes out the same under any larger one. */
+#include "fuzz.h"
 #include "lethe/gateway/http/inflate.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void check(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -4,6 +4,7 @@
  * on. With an odd first byte the sums of what looks like a group are made
  * right first, so that the reader behind them is reached. */
 #include "../../gateway/store/journal_private.h"
+#include "fuzz.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,14 +16,6 @@
 #define A       UINT64_C(0xaaaa)
 #define SEGMENT (UINT64_C(32) << 10)
 #define VALID   5u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static char folder[64];
 static const struct journal_limits limits = {.spool_bytes = UINT64_C(1) << 40};

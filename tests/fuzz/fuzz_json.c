@@ -1,17 +1,12 @@
 /* What the reader takes, written out again from its nodes, reads as the same
  * document; and the nodes keep the promises of json_reader.h. */
+#include "fuzz.h"
 #include "lethe/policy/base/buf.h"
 #include "lethe/policy/json_reader.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void check(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void put_node(struct buf *b, const struct json_node *n)
 {

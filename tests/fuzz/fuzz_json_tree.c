@@ -1,16 +1,11 @@
 /* A tree's canonical form and its form for people read back as the same tree;
  * a merge with nothing changes nothing; a complaint has a place. */
+#include "fuzz.h"
 #include "lethe/policy/json_tree.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void check(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 static struct json_tree *reread(const struct buf *b)
 {

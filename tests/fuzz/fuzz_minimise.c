@@ -3,6 +3,7 @@
  * pseudonym, a rounded time or a user-agent class; every number is a multiple
  * of its step; and no identifier is its own pseudonym. Consent is granted to
  * all, so that every rule of every destination is met. */
+#include "fuzz.h"
 #include "lethe/policy/decide.h"
 #include "lethe/policy/dialect.h"
 #include "lethe/policy/hit.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 const char *__lsan_default_options(void);
 
 /* The policy lives as long as the process, in memory that LeakSanitizer does
@@ -33,22 +33,16 @@ static struct {
     uint8_t epoch[KEY_BYTES];
 } f;
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static void set_up(void)
 {
     static struct policy_problems problems;
 
-    require(policy_shipped(NULL, SLICE("mixbot"), &f.text) == ST_OK);
-    require(policy_load(f.text, "mixbot.json", policy_shipped, NULL, &f.p,
-                        &problems) == ST_OK);
+    check(policy_shipped(NULL, SLICE("mixbot"), &f.text) == ST_OK);
+    check(policy_load(f.text, "mixbot.json", policy_shipped, NULL, &f.p,
+                      &problems) == ST_OK);
     f.a = arena_new(64u << 20);
     f.parse = arena_new(64u << 20);
-    require(f.a != NULL && f.parse != NULL);
+    check(f.a != NULL && f.parse != NULL);
     buf_init(&f.out, 1u << 20);
     memset(f.epoch, 9, sizeof f.epoch);
     f.keys.site = SLICE("9f2c41d07a6be835");
@@ -130,8 +124,8 @@ static void check_number(const struct json_node *n)
         if (!slice_eq(n->key, rows[i].key))
             continue;
         steps = v / rows[i].step;
-        require(v >= 0 && v <= rows[i].most);
-        require(steps - (double)(int64_t)(steps + 0.5) < 1e-6);
+        check(v >= 0 && v <= rows[i].most);
+        check(steps - (double)(int64_t)(steps + 0.5) < 1e-6);
         return;
     }
     abort();
@@ -142,22 +136,22 @@ static void check_text(const struct json_node *n, const struct hit *h)
     int64_t ms;
 
     if (slice_eq(n->key, SLICE("timestamp"))) {
-        require(time_parse(n->text, &ms) == ST_OK);
-        require(ms % MS_PER_MIN == 0 && ms <= NOW_MS);
+        check(time_parse(n->text, &ms) == ST_OK);
+        check(ms % MS_PER_MIN == 0 && ms <= NOW_MS);
         return;
     }
     if (slice_eq(n->key, SLICE("session_id")) ||
         slice_eq(n->key, SLICE("device_id")) || slice_eq(n->key, SLICE("id"))) {
-        require(is_pseudonym(n->text));
-        require(!slice_eq(n->text, h->client_id));
+        check(is_pseudonym(n->text));
+        check(!slice_eq(n->text, h->client_id));
         for (unsigned i = 0; i < h->identifier_count; i++)
-            require(!slice_eq(n->text, h->identifiers[i].exact));
+            check(!slice_eq(n->text, h->identifiers[i].exact));
         return;
     }
     if (slice_eq(n->key, SLICE("user_agent")))
-        require(is_constant(n->text) || is_class(n->text));
+        check(is_constant(n->text) || is_class(n->text));
     else
-        require(is_constant(n->text));
+        check(is_constant(n->text));
 }
 
 static void check_node(const struct json_node *n, const struct hit *h)
@@ -171,13 +165,13 @@ static void check_node(const struct json_node *n, const struct hit *h)
 
     for (size_t i = 0; i < sizeof frame / sizeof frame[0]; i++)
         known |= slice_eq(n->key, frame[i]);
-    require(known);
+    check(known);
     if (n->type == JSON_STRING)
         check_text(n, h);
     else if (n->type == JSON_NUMBER)
         check_number(n);
     else
-        require(n->type != JSON_NULL && n->type != JSON_ARRAY);
+        check(n->type != JSON_NULL && n->type != JSON_ARRAY);
     for (const struct json_node *c = json_first(n); c != NULL;
          c = json_next(n, c))
         check_node(c, h);
@@ -189,14 +183,13 @@ static void check_clean(const struct hit *h, const struct hit_view *view,
     const struct json_node *root;
     struct clean_hit clean;
 
-    require(minimise(f.p, h, view, v, d, &f.keys, NOW_MS, f.a, &clean) ==
-            ST_OK);
-    require(clean.expires_ms >= NOW_MS - MS_PER_MIN);
+    check(minimise(f.p, h, view, v, d, &f.keys, NOW_MS, f.a, &clean) == ST_OK);
+    check(clean.expires_ms >= NOW_MS - MS_PER_MIN);
     buf_reset(&f.out);
     clean_hit_encode_plain(&clean, f.p, &f.out);
-    require(!f.out.failed);
+    check(!f.out.failed);
     arena_reset(f.parse);
-    require(json_read(f.parse, f.out.data, f.out.len, &root, NULL) == ST_OK);
+    check(json_read(f.parse, f.out.data, f.out.len, &root, NULL) == ST_OK);
     check_node(root, h);
 }
 
@@ -212,7 +205,7 @@ static enum status sink(void *ctx, struct hit *h)
         return ST_OK;
     hit_view_make(v.event, h, &view);
     for (unsigned d = 0; d < f.p->destination_count; d++) {
-        if ((v.cleared >> d & 1u) != 0)
+        if (((unsigned)v.cleared >> d & 1u) != 0)
             check_clean(h, &view, &v, d);
     }
     return ST_OK;
@@ -239,9 +232,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     b.body = (char *)(size_t)body.at;
     b.body_len = body.len;
     route = dialect_find(b.method, b.path, &method_ok);
-    require(route != NULL && method_ok);
+    check(route != NULL && method_ok);
     dialect_begin(&call, route, &b, f.a);
-    require(dialect_read(&call) == ST_OK);
+    check(dialect_read(&call) == ST_OK);
     (void)!dialect_decode(&call, sink, NULL);
     return 0;
 }

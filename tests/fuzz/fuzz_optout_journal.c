@@ -2,6 +2,7 @@
  * stands in the file, record by record, and nothing else.
  * Byte 0: 1 = a good header goes first; 2 = hashes are made good, so that the
  * fields behind them are reached. */
+#include "fuzz.h"
 #include "lethe/gateway/rights/optout_journal.h"
 #include "lethe/policy/pseudonym.h"
 
@@ -16,12 +17,6 @@
 
 static const uint8_t key[KEY_BYTES] = {7};
 static const uint8_t id[16] = {3};
-
-static void check(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* The chain's own formula, written a second time. */
 static void chain(uint8_t hash[32], const uint8_t *record)
@@ -98,7 +93,6 @@ static uint64_t chained(const uint8_t *bytes, size_t len, uint8_t hash[32])
     return n;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t bytes[BYTES_MAX];

@@ -1,18 +1,13 @@
 /* Plain events: counts add up, what is handed on is what was understood, and
  * the answer is a JSON document that quotes nothing of the request. The first
  * byte picks the content type. */
+#include "fuzz.h"
 #include "lethe/policy/dialect.h"
 #include "lethe/policy/hit.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void check(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 struct seen {
     struct arena *arena;

@@ -1,5 +1,6 @@
 /* No text but the one that was made is a receipt; what was made is read back
  * as it was. Input: number, commitment's key, then a text. */
+#include "fuzz.h"
 #include "lethe/gateway/rights/optout_receipt.h"
 
 #include <stdlib.h>
@@ -7,13 +8,6 @@
 
 static const uint8_t key[KEY_BYTES] = {7}, other[KEY_BYTES] = {8};
 
-static void check(int holds)
-{
-    if (!holds)
-        abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[OPTOUT_RECEIPT_MAX], again[OPTOUT_RECEIPT_MAX];

@@ -1,12 +1,11 @@
 /* Any bytes as a URL: what comes out of "url" is one of the officer's own
  * texts, and of "host" a plain host name; what stands behind '?' or '#' never
  * counts. */
+#include "fuzz.h"
 #include "lethe/policy/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define URL_MAX 4096u
 
@@ -18,12 +17,6 @@ static const struct rule rule = {
     .as.url = {paths, 4, true, SLICE_INIT("/other")},
 };
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 /* 0-3: a template; 4: other. Compared by address: our text, not a copy of
  * the client's. */
 static unsigned which(struct slice out)
@@ -32,7 +25,7 @@ static unsigned which(struct slice out)
         if (out.at == paths[i].at)
             return i;
     }
-    require(out.at == rule.as.url.other.at);
+    check(out.at == rule.as.url.other.at);
     return 4;
 }
 
@@ -53,20 +46,20 @@ static void check_host(struct slice url)
     char host[HOST_TEXT_MAX];
     size_t len = url_host(url, host);
 
-    require(len <= HOST_TEXT_MAX);
+    check(len <= HOST_TEXT_MAX);
     if (len == 0)
         return;
-    require(host[0] != '.' && host[len - 1] != '.');
+    check(host[0] != '.' && host[len - 1] != '.');
     for (size_t i = 0; i < len; i++) {
         char c = host[i];
-        require((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-                c == '.');
+        check((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+              c == '.');
     }
     /* the label that an address would end in begins with a letter or '-' */
     size_t at = len;
     while (at > 0 && host[at - 1] != '.')
         at--;
-    require(host[at] < '0' || host[at] > '9');
+    check(host[at] < '0' || host[at] > '9');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -91,8 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(longer, before.at, before.len);
     memcpy(longer + before.len, "?u=a/b#", 7);
-    require(which(url_rule_match(
-                &rule, (struct slice){longer, before.len + 7})) == found);
+    check(which(url_rule_match(
+              &rule, (struct slice){longer, before.len + 7})) == found);
     /* a template never answers for what readers of URLs disagree about */
     if (found < 4) {
         size_t path = 0;
@@ -104,9 +97,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         struct slice p = slice_skip(before, path);
         struct slice plain = slice_head(p, slice_find(p, ';'));
-        require(!has(plain, "/../") && !slice_ends(plain, SLICE("/..")) &&
-                !has(plain, "%2f") && !has(plain, "%5c") &&
-                !has(plain, "%00") && !has(plain, "\\"));
+        check(!has(plain, "/../") && !slice_ends(plain, SLICE("/..")) &&
+              !has(plain, "%2f") && !has(plain, "%5c") && !has(plain, "%00") &&
+              !has(plain, "\\"));
     }
     return 0;
 }

@@ -131,7 +131,7 @@ static inline bool story_decide(struct story *s, struct slice text)
  * NULL where it was not cleared. */
 static inline const char *story_clean(struct story *s, unsigned d)
 {
-    if ((s->v.cleared >> d & 1u) == 0)
+    if (((unsigned)s->v.cleared >> d & 1u) == 0)
         return NULL;
     if (minimise(s->p, &s->h, &s->view, &s->v, d, &s->keys, s->now_ms, s->a,
                  &s->clean) != ST_OK)
