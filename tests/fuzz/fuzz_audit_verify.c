@@ -17,7 +17,7 @@ static size_t seg_len, rows_len;
 
 static void drop_folder(void)
 {
-    (void)nftw(folder, fixture_remove, 16, FTW_DEPTH | FTW_PHYS);
+    (void)folder_remove(folder);
 }
 
 static void load(void)
