@@ -60,6 +60,14 @@ static void note_optout(void *ctx, uint64_t number, const uint8_t hash[32])
         log_warn(LOG_OPTOUT, "the epoch file could not note the newest number");
 }
 
+void build_note_optouts(struct gateway *g)
+{
+    uint8_t hash[32];
+    uint64_t number = optout_newest(g->optouts, hash);
+
+    note_optout(g, number, hash);
+}
+
 /* ---- threads ------------------------------------------------------------ */
 
 /* Once a minute: no need for a buffer. */

@@ -202,14 +202,27 @@ static enum status sweep_one(void *ctx, uint64_t number,
     return sweep_add(g->sweep, g->spool_keys, number, tag);
 }
 
-static int fill_sweep(struct gateway *g)
+enum status build_sweep_sets(struct gateway *g)
 {
-    build_optout_unsaved(g, false);
-    if (optout_health_of(g->optouts) == OPTOUT_SOUND &&
-        optout_each_set(g->optouts, 0, sweep_one, g) != ST_OK)
-        return build_refuse("opt-out list",
-                            "the sweep sets could not be rebuilt");
-    return 0;
+    enum status st = ST_OK;
+
+    if (optout_health_of(g->optouts) == OPTOUT_SOUND)
+        st = optout_each_set(g->optouts, 0, sweep_one, g);
+    if (st == ST_OK)
+        build_optout_unsaved(g, atomic_load(&g->optouts_unsaved));
+    return st;
+}
+
+/* An unsound list is told in the log; what it holds up nobody else can say. */
+static void record_health(struct gateway *g)
+{
+    enum optout_health health = optout_health_of(g->optouts);
+
+    if (health != OPTOUT_SOUND)
+        (void)gateway_record(
+            g, RECORD_OPTOUT_ROLLBACK, NULL, "boot", false, NULL,
+            "{\"health\":\"%s\",\"reach\":%llu}", optout_health_name(health),
+            (unsigned long long)optout_newest(g->optouts, NULL));
 }
 
 static int recover(struct gateway *g, const struct conf *c,
@@ -250,7 +263,12 @@ int build_from_disk(struct gateway *g, struct conf *c)
                                                "`lethe audit verify --rows`"
                                              : status_name(st));
     if (open_optouts(g, c, &found) != 0 || open_stores(g, c, &journal) != 0 ||
-        recover(g, c, &found, &journal) != 0 || fill_sweep(g) != 0)
+        recover(g, c, &found, &journal) != 0)
         return 1;
-    return 0;
+    record_health(g);
+    sweep_hold(g->sweep, true); /* until the sets are whole */
+    return build_sweep_sets(g) == ST_OK
+               ? 0
+               : build_refuse("opt-out list",
+                              "the sweep sets could not be rebuilt");
 }

@@ -31,6 +31,7 @@ static const struct {
     {"subject optout", ROLE_OFFICER | ROLE_APP, call_subject_optout},
     {"subject optin", ROLE_OFFICER | ROLE_APP, call_subject_optin},
     {"subject status", ROLE_OFFICER, call_subject_status},
+    {"subject accept-loss", 0, call_subject_accept_loss},
     {"site list", READERS, call_site_list},
     {"site retire", 0, call_site_retire},
     {"audit read", ROLE_AUDITOR | ROLE_OFFICER, call_audit_read},

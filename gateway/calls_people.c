@@ -1,6 +1,7 @@
 /* calls_people.c - `lethe subject ...` on a running gateway. Identifiers come
  * in the arguments, are turned into tags at once and wiped by those who hold
  * them. */
+#include "lethe/gateway/build.h"
 #include "lethe/gateway/calls.h"
 
 #include "lethe/policy/dialect.h"
@@ -69,7 +70,7 @@ static struct rights_job *job_for(struct gateway *g,
     if (s == NULL)
         return NULL;
     if (st == ST_OK)
-        for (const struct json_value *id = json_child(ids);
+        for (const struct json_value *id = ids != NULL ? json_child(ids) : NULL;
              id != NULL && st == ST_OK; id = json_sibling(id))
             st = add_id(job, a, id);
     arena_free(a);
@@ -159,6 +160,8 @@ void call_subject_status(struct gateway *g, const struct control_call *call,
                          struct control_answer *out)
 {
     struct rights_job *job = job_for(g, call, out);
+    const struct json_value *from = json_get(call->args, "from");
+    unsigned first = from != NULL ? (unsigned)json_number(from) : 0;
     uint8_t tag[TAG_BYTES];
 
     if (job == NULL)
@@ -170,11 +173,64 @@ void call_subject_status(struct gateway *g, const struct control_call *call,
         struct slice id = {job->ids[i], job->id_lens[i]};
         optout_tag_make(g->optout_key, slice_of(job->site), id, tag);
         enum optout_answer answer = optout_lookup(g->optouts, tag, 0);
-        buf_printf(&out->text, "identifier %u: %s\n", i + 1,
+        buf_printf(&out->text, "identifier %u: %s\n", first + i + 1,
                    answer_text(answer));
         buf_printf(&out->data, "%s%s", i == 0 ? "" : ",",
                    answer == OPTOUT_ANSWER_OUT ? "true" : "false");
     }
     buf_put(&out->data, SLICE("]}"));
     rights_job_free(job);
+}
+
+/* What waits was looked up in the list that is lost, and its numbers mean
+ * nothing in this one: nobody can say any more who of them is out, so none of
+ * it may leave. */
+static enum status purge_all(struct gateway *g, uint64_t *out_count)
+{
+    uint64_t dead = 0;
+    enum status st = forward_purge(g->forward, 0, false, out_count);
+
+    if (st == ST_OK)
+        st = forward_purge(g->forward, 0, true, &dead);
+    *out_count += dead;
+    return st;
+}
+
+void call_subject_accept_loss(struct gateway *g,
+                              const struct control_call *call,
+                              struct control_answer *out)
+{
+    enum optout_health health = optout_health_of(g->optouts);
+    uint64_t reach = optout_newest(g->optouts, NULL), purged = 0;
+
+    if (health == OPTOUT_SOUND) {
+        call_fail(out, 1, "sound",
+                  "the opt-out list is sound; nothing is lost");
+        return;
+    }
+    enum status st = purge_all(g, &purged);
+    if (st == ST_OK)
+        st = gateway_record(
+            g, RECORD_OPTOUT_LOSS, call->who, "art:21", true, NULL,
+            "{\"health\":\"%s\",\"reach\":%llu,"
+            "\"purged\":%llu}",
+            optout_health_name(health), (unsigned long long)reach,
+            (unsigned long long)purged);
+    if (st == ST_OK)
+        st = optout_accept_loss(g->optouts);
+    if (st == ST_OK)
+        st = build_sweep_sets(g);
+    if (st != ST_OK) {
+        call_fail(out, 1, status_name(st),
+                  "the loss could not be accepted: everyone is opted out");
+        return;
+    }
+    build_note_optouts(g);
+    uint64_t kept = optout_count(g->optouts);
+    buf_printf(&out->text,
+               "accepted: the list has %llu identifiers; %llu fragments that "
+               "waited were purged\n",
+               (unsigned long long)kept, (unsigned long long)purged);
+    buf_printf(&out->data, "{\"optouts\":%llu,\"purged\":%llu}",
+               (unsigned long long)kept, (unsigned long long)purged);
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define PURGE_WAIT_MS (5 * MS_PER_MIN)
+#define FILE_SWEEP_MS 2000 /* one write to a file or database, at most */
 
 /* Each network thread, then the thread of each file or database. */
 static unsigned list_threads(const struct forward *f,
@@ -50,9 +51,10 @@ static int64_t real_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A thread that does not answer in time hands nothing on either: curl writes
- * only on that thread, and its mailbox comes before its sockets. What a file
- * or database is just being given was asked before the opt-out. */
+/* A network thread that does not answer in time hands nothing on either: curl
+ * writes only on that thread, and its mailbox comes before its sockets. A file
+ * or database cannot be cut: what it is just being given was asked before the
+ * opt-out, so the answer waits until that write is over. */
 enum status forward_sweep(struct forward *f, int64_t wait_ms,
                           uint64_t *out_sent)
 {
@@ -82,6 +84,8 @@ enum status forward_sweep(struct forward *f, int64_t wait_ms,
         int64_t left = end - real_ms();
         if (calls[i] == NULL)
             continue;
+        if (i >= f->net_count && left < FILE_SWEEP_MS)
+            left = FILE_SWEEP_MS;
         if (call_wait(f, calls[i], left < 0 ? 0 : left))
             sent += calls[i]->count;
         else if (r == ST_OK)

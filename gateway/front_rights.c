@@ -41,6 +41,8 @@ static enum status add_id(const struct visit *v, struct rights_job *job,
 {
     struct slice canonical;
 
+    if (value->type == JSON_NULL)
+        return ST_OK; /* an app that has none of this kind */
     if (value->type != JSON_STRING && value->type != JSON_NUMBER)
         return ST_TYPE;
     if (value->text.len == 0)
@@ -56,36 +58,55 @@ static enum status add_id(const struct visit *v, struct rights_job *job,
     return ST_OK;
 }
 
-/* session_id, device_id, user_id of `object`; *reach gets their bits. */
-static enum status add_known(const struct visit *v, struct rights_job *job,
-                             const struct json_node *object, unsigned *reach)
+/* One member that names a person; *reach gets its kind's bit. A kind that we
+ * do not know is on the list all the same (tags have no kind), but how far it
+ * reaches only the app can say. */
+static enum status add_member(const struct visit *v, struct rights_job *job,
+                              const struct json_node *value, unsigned *reach)
 {
-    enum status st = ST_OK;
+    unsigned before = job->id_count;
+    enum status st = add_id(v, job, value);
 
-    for (unsigned i = 0; st == ST_OK && i < KIND_COUNT; i++) {
-        const struct json_node *value =
-            json_member(object, slice_of(kinds[i].key));
-        if (value == NULL)
-            continue;
-        *reach |= 1u << i;
-        st = add_id(v, job, value);
-    }
+    for (unsigned i = 0; i < KIND_COUNT; i++)
+        if (job->id_count > before &&
+            slice_eq(value->key, slice_of(kinds[i].key)))
+            *reach |= 1u << i;
     return st;
 }
 
+static bool is_known_kind(struct slice key)
+{
+    for (unsigned i = 0; i < KIND_COUNT; i++)
+        if (slice_eq(key, slice_of(kinds[i].key)))
+            return true;
+    return false;
+}
+
+/* What is not understood refuses the whole: nobody may think that they are out
+ * by an identifier that was passed over. */
 static enum status read_ids(const struct visit *v, const struct json_node *root,
                             struct rights_job *job, unsigned *reach)
 {
-    const struct json_node *ids = json_member(root, SLICE("ids"));
+    enum status st = root->type == JSON_OBJECT ? ST_OK : ST_TYPE;
+    const struct json_node *ids = NULL;
 
-    if (root->type != JSON_OBJECT)
-        return ST_TYPE;
-    enum status st = add_known(v, job, root, reach);
-    if (st != ST_OK || ids == NULL)
+    if (st != ST_OK)
+        return st;
+    for (const struct json_node *n = json_first(root); n != NULL && st == ST_OK;
+         n = json_next(root, n)) {
+        if (slice_eq(n->key, SLICE("ids")))
+            ids = n;
+        else
+            st = is_known_kind(n->key) ? add_member(v, job, n, reach) : ST_TYPE;
+    }
+    if (st != ST_OK || ids == NULL || ids->type == JSON_NULL)
         return st;
     if (ids->type != JSON_OBJECT)
         return ST_TYPE;
-    return add_known(v, job, ids, reach);
+    for (const struct json_node *n = json_first(ids); n != NULL && st == ST_OK;
+         n = json_next(ids, n))
+        st = add_member(v, job, n, reach);
+    return st;
 }
 
 /* "r1.r2" into the job: what POST /v1/optout answered for several ids. */
@@ -98,12 +119,13 @@ static enum status read_receipts(const struct json_node *value,
     while (rest.len > 0) {
         size_t dot = slice_find(rest, '.');
         struct slice one = slice_head(rest, dot);
-        if (job->receipt_count == RIGHTS_IDS_MAX ||
-            one.len >= OPTOUT_RECEIPT_MAX)
+        rest = slice_skip(rest, dot + 1);
+        if (job->receipt_count == RIGHTS_IDS_MAX)
             return ST_LIMIT;
+        if (one.len >= OPTOUT_RECEIPT_MAX)
+            continue; /* none of ours, like any other that lifts nothing */
         memcpy(job->receipts[job->receipt_count], one.at, one.len);
         job->receipts[job->receipt_count++][one.len] = '\0';
-        rest = slice_skip(rest, dot + 1);
     }
     return ST_OK;
 }
@@ -165,17 +187,44 @@ static void hand_over(struct visit *v, struct rights_job *job, unsigned reach)
 
 /* ---- the three endpoints ------------------------------------------------ */
 
+/* A browser takes a Secure cookie over TLS and from its own machine. Whether it
+ * came by TLS we may not know (a proxy that is not in trusted_proxies), but the
+ * browser does: only its own word, a plain http origin of this very host, makes
+ * the cookie one that it would keep there (R56). */
+static bool must_be_plain(const struct visit *v)
+{
+    struct slice host = v->x->request.authority;
+
+    return !v->x->request.secure && slice_starts(v->origin, SLICE("http://")) &&
+           slice_eq_fold(slice_skip(v->origin, 7), host);
+}
+
+/* The page of the site that was asked: /privacy, or below its own path. */
+static struct slice privacy_page(const struct visit *v)
+{
+    static const char end[] = "/privacy";
+    size_t len = 3 + v->path_site.len + sizeof(end) - 1;
+    char *text = v->path_site.len == 0 ? NULL : arena_alloc(v->x->arena, len);
+
+    if (text == NULL)
+        return slice_of(end);
+    memcpy(text, "/s/", 3);
+    memcpy(text + 3, v->path_site.at, v->path_site.len);
+    memcpy(text + 3 + v->path_site.len, end, sizeof(end) - 1);
+    return (struct slice){text, len};
+}
+
 static void flag_answer(struct visit *v, bool out)
 {
     struct http_answer answer = {.status = 303};
-    bool secure = v->x->request.secure;
+    bool plain = must_be_plain(v);
 
     answer.headers[answer.header_count++] =
-        (struct beacon_header){SLICE("Location"), SLICE("/privacy")};
+        (struct beacon_header){SLICE("Location"), privacy_page(v)};
     answer.headers[answer.header_count++] = (struct beacon_header){
         SLICE("Set-Cookie"),
-        out ? (secure ? SLICE(COOKIE_OUT "; Secure") : SLICE(COOKIE_OUT))
-            : (secure ? SLICE(COOKIE_IN "; Secure") : SLICE(COOKIE_IN))};
+        out ? (plain ? SLICE(COOKIE_OUT) : SLICE(COOKIE_OUT "; Secure"))
+            : (plain ? SLICE(COOKIE_IN) : SLICE(COOKIE_IN "; Secure"))};
     visit_answer(v, &answer);
 }
 

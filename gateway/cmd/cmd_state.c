@@ -16,8 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDS_BYTES_MAX 65536u
-#define ARGS_MAX      (IDS_BYTES_MAX * 6u)
+#define IDS_BYTES_MAX (8u << 20)
+#define IDS_AT_ONCE   8u /* of one call: the service's RIGHTS_IDS_MAX */
+#define ARGS_MAX      (IDS_AT_ONCE * 1024u * 6u + 4096u)
 
 /* ---- the state without a gateway ---------------------------------------- */
 
@@ -142,53 +143,87 @@ static int offline_subject_text(const struct cmd_line *l, struct slice text)
     return code;
 }
 
-static int put_args(const struct cmd_line *l, struct slice text,
+static struct slice next_id(struct slice *rest)
+{
+    struct slice line = SLICE_NONE;
+
+    while (line.len == 0 && rest->len > 0)
+        line = next_line(rest);
+    return line;
+}
+
+/* The call for the next of `rest`; `done` of them have been asked. */
+static int put_args(const struct cmd_line *l, struct slice *rest, unsigned done,
                     struct buf *out)
 {
-    bool receipt = cmd_value(l, "--receipt") != NULL;
     const char *site = cmd_value(l, "--site");
 
-    buf_put_char(out, '{');
+    buf_printf(out, "{\"from\":%u,", done);
     if (site != NULL) {
         buf_put(out, SLICE("\"site\":"));
         buf_put_json_string(out, slice_of(site));
         buf_put_char(out, ',');
     }
-    if (receipt) {
+    if (cmd_value(l, "--receipt") != NULL) {
         buf_put(out, SLICE("\"receipt\":"));
-        buf_put_json_string(out, next_line(&text));
-        buf_put_char(out, ',');
-        text.len = 0;
+        buf_put_json_string(out, next_id(rest));
+        buf_put(out, SLICE("}"));
+        return out->failed ? cmd_fail(CMD_USAGE, "a receipt is too long")
+                           : CMD_OK;
     }
     buf_put(out, SLICE("\"ids\":["));
-    for (bool first = true; text.len > 0;) {
-        struct slice line = next_line(&text);
-        if (line.len == 0)
-            continue;
-        if (!first)
+    for (unsigned i = 0; i < IDS_AT_ONCE && rest->len > 0; i++) {
+        struct slice id = next_id(rest);
+        if (id.len == 0)
+            break;
+        if (i > 0)
             buf_put_char(out, ',');
-        first = false;
-        buf_put_json_string(out, line);
+        buf_put_json_string(out, id);
     }
     buf_put(out, SLICE("]}"));
-    return out->failed ? cmd_fail(CMD_USAGE, "too many identifiers") : CMD_OK;
+    return out->failed ? cmd_fail(CMD_USAGE, "an identifier is too long")
+                       : CMD_OK;
 }
 
 /* Set while cmd_ask may call offline_subject: the text that was read. */
 static struct slice subject_text;
+static bool went_offline; /* then all of it is done */
 
 static int offline_subject(const struct cmd_line *l)
 {
     if (strcmp(l->cmd->words, "subject optin") == 0)
         return cmd_fail(CMD_WRONG, "no gateway is running; lifting an opt-out "
                                    "needs one, for its audit record");
+    went_offline = true;
     return offline_subject_text(l, subject_text);
+}
+
+/* Few at a time, so that others get turns; stops at the first failure. */
+static int ask_subjects(const struct cmd_line *l, struct slice rest)
+{
+    struct buf args;
+    unsigned done = 0;
+    int code = CMD_OK;
+
+    buf_init(&args, ARGS_MAX);
+    do {
+        buf_wipe(&args);
+        buf_reset(&args);
+        subject_text = rest; /* all that is left, if no gateway runs */
+        code = put_args(l, &rest, done, &args);
+        if (code == CMD_OK)
+            code = cmd_ask(l, buf_slice(&args), offline_subject);
+        done += IDS_AT_ONCE;
+    } while (code == CMD_OK && slice_trim(rest).len > 0 && !went_offline);
+    buf_wipe(&args);
+    buf_free(&args);
+    return code;
 }
 
 int cmd_subject(const struct cmd *self, int argc, char **argv)
 {
     struct cmd_line l;
-    struct buf text, args;
+    struct buf text;
     int code = cmd_parse(self, argc, argv, &l);
 
     if (code >= 0)
@@ -197,20 +232,12 @@ int cmd_subject(const struct cmd *self, int argc, char **argv)
         return cmd_fail(CMD_USAGE, "identifiers come from standard input or "
                                    "--file, never as arguments");
     const char *file = cmd_value(&l, "--file");
-    enum status st = file_read(file == NULL ? "-" : file, IDS_BYTES_MAX, &text);
-    buf_init(&args, ARGS_MAX);
-    if (st != ST_OK)
-        code = cmd_fail(CMD_WRONG, "the identifiers cannot be read");
+    if (file_read(file == NULL ? "-" : file, IDS_BYTES_MAX, &text) == ST_OK)
+        code = ask_subjects(&l, buf_slice(&text));
     else
-        code = put_args(&l, buf_slice(&text), &args);
-    if (code == CMD_OK) {
-        subject_text = buf_slice(&text);
-        code = cmd_ask(&l, buf_slice(&args), offline_subject);
-    }
+        code = cmd_fail(CMD_WRONG, "the identifiers cannot be read");
     buf_wipe(&text);
     buf_free(&text);
-    buf_wipe(&args);
-    buf_free(&args);
     return code;
 }
 

@@ -295,6 +295,18 @@ static struct optouts *new_handle(const char *journal_path, const char *db_path,
     return o;
 }
 
+/* What is written down of a list that is too old, in the log's records and the
+ * epoch file, must not make the next start content with it. */
+static void remember_reach(struct optouts *o, uint64_t must_reach,
+                           const uint8_t must_hash[32])
+{
+    (void)pthread_mutex_lock(&o->head);
+    o->newest = must_reach;
+    if (must_reach > 0)
+        memcpy(o->hash, must_hash, sizeof(o->hash));
+    (void)pthread_mutex_unlock(&o->head);
+}
+
 enum status optout_open(const char *journal_path, const char *db_path,
                         const uint8_t key[KEY_BYTES], uint64_t must_reach,
                         const uint8_t must_hash[32], struct optouts **out)
@@ -311,6 +323,8 @@ enum status optout_open(const char *journal_path, const char *db_path,
         return st;
     }
     set_health(o, health);
+    if (health != OPTOUT_SOUND)
+        remember_reach(o, must_reach, must_hash);
     *out = o;
     return ST_OK;
 }

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define RETRY_MS 500 /* between tries while a disk does not take opt-outs */
 
 struct rights {
     struct rights_parts parts;
@@ -16,6 +19,7 @@ struct rights {
     struct rights_job *first, **last;
     unsigned queued;
     bool stopping;
+    bool unsaved; /* the thread's own: opt-outs wait for the disk */
 };
 
 struct rights_job *rights_job_new(void)
@@ -85,19 +89,43 @@ static void note_newest(struct rights *r)
         r->parts.note(r->parts.ctx, number, hash);
 }
 
+/* One write for all identifiers of the request. */
+static enum status set_all(struct rights *r, const struct rights_job *job,
+                           struct optout_result results[RIGHTS_IDS_MAX])
+{
+    struct optout_request requests[RIGHTS_IDS_MAX];
+
+    for (unsigned i = 0; i < job->id_count; i++)
+        requests[i] =
+            (struct optout_request){slice_of(job->site), id_of(job, i)};
+    return optout_set_many(r->parts.optouts, requests, job->id_count,
+                           r->parts.clock->wall_ms(r->parts.clock->ctx),
+                           results);
+}
+
+static void say_unsaved(struct rights *r)
+{
+    bool unsaved = optout_waiting(r->parts.optouts) > 0;
+
+    if (unsaved && !r->unsaved)
+        log_error(LOG_OPTOUT, "opt-outs are in force, but not on disk: "
+                              "deliveries stop until they are");
+    if (!unsaved && r->unsaved)
+        log_info(LOG_OPTOUT, "all opt-outs are on disk");
+    r->unsaved = unsaved;
+    if (r->parts.unsaved != NULL)
+        r->parts.unsaved(r->parts.ctx, unsaved);
+}
+
 /* In force, on disk, out of the queues; then recorded. */
 static void opt_out(struct rights *r, struct rights_job *job)
 {
     struct optout_result results[RIGHTS_IDS_MAX];
     uint64_t sent = 0;
 
+    memset(results, 0, sizeof(results));
+    job->status = set_all(r, job, results);
     for (unsigned i = 0; i < job->id_count; i++) {
-        memset(&results[i], 0, sizeof(results[i]));
-        enum status st = optout_set(
-            r->parts.optouts, slice_of(job->site), id_of(job, i),
-            r->parts.clock->wall_ms(r->parts.clock->ctx), &results[i]);
-        if (st != ST_OK)
-            job->status = st;
         memcpy(job->receipts[i], results[i].receipt, sizeof(job->receipts[i]));
         if (results[i].number > 0 &&
             sweep_add(r->parts.sweep, r->parts.keys, results[i].number,
@@ -105,8 +133,7 @@ static void opt_out(struct rights *r, struct rights_job *job)
             job->status = ST_NOMEM;
     }
     job->receipt_count = job->id_count;
-    if (r->parts.unsaved != NULL)
-        r->parts.unsaved(r->parts.ctx, job->status != ST_OK);
+    say_unsaved(r);
     if (forward_sweep(r->parts.forward, RIGHTS_SWEEP_MS, &sent) != ST_OK)
         log_warn(LOG_OPTOUT, "a transfer was closed for an opt-out");
     note_newest(r);
@@ -116,6 +143,17 @@ static void opt_out(struct rights *r, struct rights_job *job)
                    false) != ST_OK)
             log_error(LOG_AUDIT, "an opt-out could not be recorded");
     wipe(results, sizeof(results));
+}
+
+/* The disk may be well again: what is in force only is written, and then
+ * deliveries go on, without anybody asking. */
+static void save_waiting(struct rights *r)
+{
+    if (!r->unsaved)
+        return;
+    if (optout_flush(r->parts.optouts) == ST_OK)
+        note_newest(r);
+    say_unsaved(r);
 }
 
 /* Loosening waits for its record, so the record comes first, and only where
@@ -181,11 +219,36 @@ static void run(struct rights *r, struct rights_job *job)
     job->done(job);
 }
 
+/* False: nothing came within the time that a failing disk is given. */
+static bool wait_for_job(struct rights *r)
+{
+    struct timespec end;
+    int rc = 0;
+
+    if (r->first == NULL && !r->stopping && !r->unsaved) {
+        pthread_cond_wait(&r->wake, &r->lock);
+        return true;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += RETRY_MS * 1000000L;
+    end.tv_sec += end.tv_nsec / 1000000000L;
+    end.tv_nsec %= 1000000000L;
+    while (r->first == NULL && !r->stopping && rc == 0)
+        rc = pthread_cond_timedwait(&r->wake, &r->lock, &end);
+    return rc == 0;
+}
+
+/* The next job, or NULL when all is done and the service ends. */
 static struct rights_job *next_job(struct rights *r)
 {
     pthread_mutex_lock(&r->lock);
-    while (r->first == NULL && !r->stopping)
-        pthread_cond_wait(&r->wake, &r->lock);
+    while (r->first == NULL && !r->stopping) {
+        if (wait_for_job(r))
+            continue;
+        pthread_mutex_unlock(&r->lock);
+        save_waiting(r);
+        pthread_mutex_lock(&r->lock);
+    }
     struct rights_job *job = r->first;
     if (job != NULL) {
         r->first = job->next;
@@ -215,8 +278,12 @@ enum status rights_start(const struct rights_parts *parts, struct rights **out)
         return ST_NOMEM;
     r->parts = *parts;
     r->last = &r->first;
+    pthread_condattr_t attr;
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->wake, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->wake, &attr);
+    pthread_condattr_destroy(&attr);
     if (pthread_create(&r->thread, NULL, work, r) != 0) {
         free(r);
         return ST_IO;

@@ -523,7 +523,11 @@ static void r60_an_older_copy_opts_everybody_out(void **state)
     open_at(newest, hash);
     assert_int_equal(optout_health_of(o), OPTOUT_ROLLBACK);
     assert_int_equal(ask(SITE, "nobody", 0), OPTOUT_ANSWER_OUT);
+    uint8_t told[32]; /* to log and epoch file: it must not become content */
+    assert_int_equal(optout_newest(o, told), newest);
+    assert_memory_equal(told, hash, sizeof(told));
     assert_int_equal(optout_accept_loss(o), ST_OK);
+    assert_true(optout_newest(o, NULL) < newest);
     assert_int_equal(optout_health_of(o), OPTOUT_SOUND);
     assert_int_equal(ask(SITE, "nobody", 0), OPTOUT_ANSWER_NO);
     assert_int_equal(ask(SITE, "anna", 0), OPTOUT_ANSWER_OUT);

@@ -21,5 +21,10 @@ int build_refuse(const char *what, const char *why);
 int build_from_disk(struct gateway *g, struct conf *c);
 /* An opt-out is in force in memory only (or is on disk again). */
 void build_optout_unsaved(void *gateway, bool unsaved);
+/* The list's newest number into the epoch file. */
+void build_note_optouts(struct gateway *g);
+/* Fill the sweep sets from the list, then let deliveries go if the list is
+ * sound. Also after a loss was accepted. Errors: ST_IO, ST_NOMEM. */
+enum status build_sweep_sets(struct gateway *g) MUST_CHECK;
 
 #endif

@@ -62,8 +62,9 @@ void forward_poke(struct forward *f);
 /* An opt-out entered the sweep sets: every transfer that holds a fragment it
  * hits is cut and rebuilt without it. Returns when every forwarder has cut or
  * confirmed; ST_TIMEOUT after `wait_ms`: then such connections are closed for
- * it. *out_sent: fragments that were wholly written already. Any thread but
- * the forwarders' own. */
+ * it. A file or database that is being written to is given 2 s. *out_sent:
+ * fragments that were wholly written already. Any thread but the forwarders'
+ * own. */
 enum status forward_sweep(struct forward *f, int64_t wait_ms,
                           uint64_t *out_sent) MUST_CHECK;
 

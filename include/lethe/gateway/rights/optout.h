@@ -52,7 +52,7 @@ void optout_close(struct optouts *o);
 enum optout_health optout_health_of(const struct optouts *o);
 void optout_id(const struct optouts *o, struct optout_state_id *out);
 /* Newest number and running hash (may be NULL): oo and ooh of batch records.
- * Cheap. */
+ * Of an unsound list: the `must_reach` it was opened with. Cheap. */
 uint64_t optout_newest(const struct optouts *o, uint8_t out_hash[32]);
 uint64_t optout_count(const struct optouts *o); /* tags opted out now */
 
@@ -106,7 +106,8 @@ enum status optout_each_set(struct optouts *o, uint64_t after,
                             optout_each_fn *each, void *ctx) MUST_CHECK;
 
 /* Accept what is there as the truth, after an explicit, audited decision
- * (`subject optout --accept-loss`): health becomes sound. Errors: ST_IO. */
+ * (`subject accept-loss`): health becomes sound. Numbers go on from what is
+ * there, so nothing that waits with a later one may be left. Errors: ST_IO. */
 enum status optout_accept_loss(struct optouts *o) MUST_CHECK;
 
 /* Does `site` occur in the store? (storage.md 1: a site id in the state that
