@@ -10,7 +10,8 @@ import re
 SEED = int(os.environ.get("LETHE_SEED", "20261122"))
 PART = 12  # a value may be cut: either half of a mark must stay away
 LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-HASHES = (hashlib.md5, hashlib.sha1, hashlib.sha256, hashlib.blake2b,
+HASHES = (hashlib.md5, hashlib.sha1, hashlib.sha256, hashlib.sha512,
+          hashlib.sha3_256, hashlib.blake2s, hashlib.blake2b,
           lambda b: hashlib.blake2b(b, digest_size=32),
           lambda b: hashlib.blake2b(b, digest_size=16))
 
@@ -64,7 +65,9 @@ def forms(mark):
         yield "HEX", half.hex().upper().encode()
         yield "reversed", half[::-1]
         yield "utf-16", half.decode().encode("utf-16-le")
+        yield "utf-16 be", half.decode().encode("utf-16-be")
         yield "reversed utf-16", half[::-1].decode().encode("utf-16-le")
+        yield "reversed utf-16 be", half[::-1].decode().encode("utf-16-be")
         yield "json escapes", b"".join(b"\\u%04x" % c for c in half)
         yield from base64_forms(half)
     for text in {whole, whole.lower(), whole.upper()}:

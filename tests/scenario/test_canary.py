@@ -7,16 +7,17 @@ import gzip
 import json
 import os
 import re
+import socket
 import time
 import unittest
 import urllib.parse
 
 import canaries
 from canaries import Canaries
-from harness import Gateway, Recorder, main, wait_until
+from harness import PATIENCE_S, Gateway, Recorder, main, wait_until
 
 BODY_MAX = 65536
-DESTINATIONS = ("any", "down", "hang", "reset", "dead")
+DESTINATIONS = ("any", "down", "hang", "reset", "dead", "gone")
 
 
 def policy_with(names):
@@ -32,7 +33,7 @@ def policy_with(names):
 
 
 def request(head, body=b"", length=True):
-    head = "\r\n".join(head).encode()
+    head = "\r\n".join(head).encode("latin-1")
     if length:
         head += b"\r\nContent-Length: %d" % len(body)
     return head + b"\r\nConnection: close\r\n\r\n" + body
@@ -202,6 +203,10 @@ def plant_bodies(p):
     post("bad gzip", lambda m: b"\x1f\x8b\x08" + m("gzip").encode(), 400)
     post("bad coding", doc, 415, "Content-Encoding: " + p.marks.new("coding"), keep=("none",))
     post("bad utf-8", lambda m: b'{"action":"' + m("utf-8").encode() + b'\xff"}', 400)
+    post("bad utf-8 in a key", lambda m: b'{"action":"x","details":{"%s\xc3\x28":1}}' %
+         m("utf-8 key").encode(), 400)
+    post("bad utf-8 in a line", lambda m: doc(m) + b'\n{"action":"%s\xed\xa0\x80"}\n' %
+         m("utf-8 line").encode(), 200)
     post("cut json", lambda m: b'{"action":"' + m("cut").encode(), 400)
     post("repeated key", lambda m: b'{"action":"%s","action":"%s"}' % (
         m("first").encode(), m("second").encode()), 400)
@@ -244,13 +249,15 @@ def plant_broken_http(p):
     for status, line in (
             (404, "GET /%s HTTP/1.1"), (404, "POST /s/%s/v1/events HTTP/1.1"),
             (405, "DELETE /v1/events?%s HTTP/1.1"), (405, "PUT /v1/events?%s HTTP/1.1"),
-            (404, "%s / HTTP/1.1"), (400, "GET /%%zz%s HTTP/1.1"), (400, "GET %s HTTP/1.1"),
+            (404, "%s / HTTP/1.1"), (400, "GET /%s\xff HTTP/1.1"),
+            (400, "GET /healthz?%s\xff=%s HTTP/1.1"), (400, "GET /%%zz%s HTTP/1.1"), (400, "GET %s HTTP/1.1"),
             (400, "GET http://%s@x/ HTTP/1.1"), (400, "GET / %s HTTP/1.1"),
             (400, "GET / %s"), (400, "%s"), (414, "GET /" + "%s" * 400 + " HTTP/1.1"),
             (204, "OPTIONS /%s HTTP/1.1")):
         filled = line.replace("%s", mark(line.split(" ")[0] + " line")).replace("%%", "%")
         p.send(request([filled, "Host: x"]), status, line)
     for status, field in (
+            (200, "X-A: %s\xff"), (200, "Cookie: %s\xff=%s\xc3\x28"), (400, "X-\xff%s: a"),
             (400, "%s"), (400, " folded %s"), (400, "X-A : %s"), (400, "X-A: %s\0"),
             (400, "Content-Length: %s"), (400, "Host: %s"), (501, "Transfer-Encoding: %s"),
             (417, "Expect: %s"), (431, "X-Long: " + "%s" * 800), (400, "X-A: %s\nX-B: b")):
@@ -263,8 +270,30 @@ def plant_broken_http(p):
                     "Host: x"], b"{}"), 404, "query key")
     for data in (mark("no http").encode(), b"\x16\x03\x01" + mark("tls hello").encode() + b"\n"):
         p.answers.append(p.g.raw(data))
+    slow = request(full_head(mark), json.dumps(full_event(mark, p.numberer("slow"))).encode())
+    for part in (slow[:300], slow[:-9]):  # and then nothing more
+        with socket.create_connection(("127.0.0.1", p.g.port), PATIENCE_S) as s:
+            s.sendall(part)
+            p.answers.append(s.recv(65536))
+        assert p.answers[-1].startswith(b"HTTP/1.1 408 "), p.answers[-1]
     cut = full_head(mark)
     p.answers.append(p.g.raw(request(cut, b"x" * 10)[:-5]))  # the client hangs up
+
+
+def plant_overload(p):
+    """The disk counts as full: taken is nothing, but what people say no to."""
+    for case, status in (("disk full", b"503"), ("over its rate", b"429")):
+        def refused():
+            mark = p.marker(case)
+            p.answers.append(p.g.raw(request(full_head(mark), json.dumps(
+                full_event(mark, p.numberer(case))).encode())))
+            return p.answers[-1].startswith(b"HTTP/1.1 " + status)
+        wait_until(case, refused)
+    mark = p.marker("opt-out on a full disk")
+    answer = p.send(request(full_head(mark, "/v1/optout"), json.dumps(
+        {"session_id": mark("identifier")}).encode()), 200, "opt-out on a full disk")
+    p.marks.add(json.loads(answer.split(b"\r\n\r\n", 1)[1])["receipt"], "full: receipt")
+    p.answers.pop()
 
 
 def plant_admin(p):
@@ -322,6 +351,8 @@ def what_the_gateway_says(g):
 
 
 class Sweep(unittest.TestCase):
+    maxDiff = None  # every hit, when there are some
+
     def test_r57_the_sweep_itself_finds_every_form(self):
         marks = Canaries()
         mark = marks.new("planted")
@@ -334,6 +365,9 @@ class Sweep(unittest.TestCase):
                 base64.b64encode(b"a" + raw), base64.b64encode(b"ab" + raw + b"zz"),
                 base64.urlsafe_b64encode(b"abc" + raw), raw.hex().encode(),
                 mark.encode("utf-16-le"), mark[::-1].encode("utf-16-le"), raw[::-1],
+                mark.encode("utf-16-be"), mark[::-1].encode("utf-16-be"),
+                hashlib.sha512(raw).hexdigest().encode(), hashlib.sha3_256(raw).digest(),
+                hashlib.blake2s(raw).digest(),
                 hashlib.md5(raw).digest(), hashlib.sha1(raw).hexdigest().encode(),
                 base64.b64encode(hashlib.sha256(raw).digest()),
                 hashlib.blake2b(raw, digest_size=16).digest(),
@@ -344,8 +378,10 @@ class Sweep(unittest.TestCase):
 
     def test_r57_canary_sweep(self):
         recorders = {"any": Recorder(), "down": Recorder(503), "hang": Recorder("hang"),
-                     "reset": Recorder("reset"), "dead": Recorder(400)}
-        config = {"limits": {"body": "64KiB", "inflated": "1MiB"}, "log": {"level": "debug"}}
+                     "reset": Recorder("reset"), "dead": Recorder(400), "gone": Recorder()}
+        recorders["gone"].close()  # nobody listens there
+        config = {"limits": {"body": "64KiB", "inflated": "1MiB", "request_time": "PT2S"},
+                  "log": {"level": "debug"}}
         g = Gateway(config, policy_with(DESTINATIONS), start=False, recorder=recorders["any"])
         with g:
             for name in DESTINATIONS[1:]:
@@ -363,7 +399,7 @@ class Sweep(unittest.TestCase):
             wait_until("an accepted upload", lambda: len(recorders["any"].accepted()) >= 8)
             wait_until("dead letters", lambda: json.loads(
                 g.run("spool", "dead", "--json")[1]))
-            for name in DESTINATIONS[1:]:
+            for name in DESTINATIONS[1:-1]:
                 wait_until("an upload to " + name, lambda: recorders[name].requests)
             wait_until("file and store", lambda: g.rows() and g.file_lines())
             self.check_open_files(g)
@@ -380,9 +416,17 @@ class Sweep(unittest.TestCase):
             g.settled()
             log += g.log
             self.look(p, recorders, g, "after a recovery", {"logs": log})
+            self.assertEqual(g.stop(), 0)
+            g.conf["limits"].update(disk_free="1TiB", rate={"optout": 0, "events": 5})
+            with open(g.conf_path, "w") as f:
+                json.dump(g.conf, f)
+            g.start()
+            plant_overload(p)
+            self.look(p, recorders, g, "while the disk is full")
             g.stop()
-        for r in recorders.values():
-            r.close()
+        for name, r in recorders.items():
+            if name != "gone":
+                r.close()
 
     def check_process(self, g):
         """R35: no core dumps; keys in locked memory. R32: nothing in argv."""
