@@ -25,6 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A body that may hold so many events that they need a pass of their own. */
+#define BATCH_BYTES 65536u
+
 struct intake {
     const struct services *services;
     struct pass *pass;
@@ -43,7 +46,8 @@ struct taking {
     const struct beacon *beacon;
     struct arena *arena;
     uint64_t ev;
-    bool gpc; /* forwarded under GPC: R62 */
+    unsigned weight; /* events times destinations so far */
+    bool gpc;        /* forwarded under GPC: R62 */
     unsigned tag_count;
     uint8_t tags[HIT_IDENTIFIERS_MAX][TAG_BYTES]; /* opt-out tags */
     struct hit *hit;
@@ -392,6 +396,11 @@ static enum status take_hit(void *ctx, struct hit *h)
     t->classes = 0;
     t->tag_count = 0;
     t->ev++;
+    t->weight += t->site->present == 0
+                     ? 1
+                     : (unsigned)__builtin_popcount(t->site->present);
+    if (t->weight > PASS_FRAGMENTS_MAX)
+        return ST_LIMIT;
     consent_read_properties(p, h->fields, &h->signals);
     t->gpc = h->signals.gpc;
     enum status st = add_listed_identifiers(t);
@@ -436,9 +445,10 @@ void intake_refused(struct intake *in, unsigned site, int status)
     pass_refused(in->pass, site, status);
 }
 
-bool intake_has_room(const struct intake *in)
+bool intake_has_room(const struct intake *in, size_t body_len)
 {
-    return !pass_is_large(in->pass);
+    return pass_is_empty(in->pass) ||
+           (body_len <= BATCH_BYTES && !pass_is_large(in->pass));
 }
 
 bool intake_is_empty(const struct intake *in)

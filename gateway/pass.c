@@ -28,7 +28,8 @@ struct pass {
     struct world *world;
     struct site_share *sites;
     unsigned site_count;
-    size_t bytes; /* of plain fragments and rows */
+    size_t bytes;       /* of plain fragments and rows */
+    uint32_t rows_most; /* of one site, at least so many */
 };
 
 struct pass *pass_new(struct sealer *sealer)
@@ -147,6 +148,8 @@ enum status pass_row(struct pass *p, const struct world_site *s,
         return ST_LIMIT;
     }
     to->row_count++;
+    if (to->row_count > p->rows_most)
+        p->rows_most = to->row_count;
     p->bytes += ROW_BYTES;
     to->touched = true;
     return ST_OK;
@@ -171,7 +174,8 @@ bool pass_is_empty(const struct pass *p)
 
 bool pass_is_large(const struct pass *p)
 {
-    return p->bytes > PASS_PLAIN_MAX / 2;
+    return p->bytes > PASS_PLAIN_MAX / 2 ||
+           p->rows_most > PASS_ROWS_MAX - PASS_FRAGMENTS_MAX;
 }
 
 static bool any_refused(const struct site_share *s)
@@ -268,6 +272,7 @@ enum status pass_seal(struct pass *p, int64_t now_ms, uint64_t optout_seen,
         empty_site(s);
     }
     p->bytes = 0;
+    p->rows_most = 0;
     if (st != ST_OK) {
         group_unref(g);
         return st;

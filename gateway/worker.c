@@ -173,9 +173,9 @@ static void on_request(void *ctx, struct http_exchange *x)
         w->services->world_is_over(w->services->ctx);
         return;
     }
-    front_handle(&w->front, x);
-    if (!intake_has_room(w->intake))
+    if (!intake_has_room(w->intake, x->request.body_len))
         hand_over(w, false);
+    front_handle(&w->front, x);
 }
 
 static void on_refused(void *ctx, int status, const struct http_request *head,

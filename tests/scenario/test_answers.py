@@ -99,6 +99,26 @@ class Answers(unittest.TestCase):
                 seen = {g.raw(raw_post(b, path=path)) for b in bodies}
                 self.assertEqual(len(seen), 1, seen)
 
+    def test_r50_a_batch_is_too_large_whoever_it_is_of(self):
+        """Events times destinations, at the limit and one beyond."""
+        names = ["any", "b", "c", "d", "e", "f"]
+        def change(policy):
+            for name in names[1:]:
+                policy["destinations"][name] = dict(policy["destinations"]["any"])
+        with Gateway({"limits": {"body": "8MiB"}}, mixbot(change), start=False) as g:
+            g.conf["sites"][0]["destinations"] = [
+                {"name": n, "type": "http", "url": g.recorder.url} for n in names]
+            with open(g.conf_path, "w") as f:
+                json.dump(g.conf, f)
+            g.start()
+            self.opt_out(g)
+            most = 40960 // len(names)
+            for count, status in ((most, 200), (most + 1, 413)):
+                seen = {g.raw(raw_post([make()] * count)) for make in (
+                    self.PEOPLE[who][0] for who in ("allowed", "no consent", "opted out"))}
+                self.assertEqual(len(seen), 1, [s[:200] for s in seen])
+                self.assertTrue(next(iter(seen)).startswith(b"HTTP/1.1 %d " % status), seen)
+
     def test_r50_equal_bytes_while_the_disk_is_full(self):
         with Gateway() as g:
             self.opt_out(g)

@@ -31,7 +31,9 @@ enum status intake_collect(struct intake *in, const struct world_site *s,
 /* A request was refused before a decision; `site` >= site_count: none. */
 void intake_refused(struct intake *in, unsigned site, int status);
 
-bool intake_has_room(const struct intake *in); /* else seal first */
+/* Room for whatever a request with a body of this size becomes? Else seal
+ * first: whether it fits must not depend on who came before. */
+bool intake_has_room(const struct intake *in, size_t body_len);
 bool intake_is_empty(const struct intake *in);
 
 /* The pass as a group for the committer, or NULL: pass_seal(). */

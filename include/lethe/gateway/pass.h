@@ -13,6 +13,10 @@
 #define PASS_PLAIN_MAX (8u << 20)  /* bytes of one destination's fragments */
 #define PASS_BYTES_MAX (20u << 20) /* of all fragments and rows */
 #define PASS_ROWS_MAX  65536u      /* rows of one site */
+/* Events times destinations of one request. More is 413 before anyone's
+ * consent is looked at: were it only the bytes that decide, a batch of people
+ * who opted out would be taken where the same batch of others is not. */
+#define PASS_FRAGMENTS_MAX 40960u
 
 struct pass;
 
@@ -45,7 +49,7 @@ void pass_refused(struct pass *p, unsigned site, int status);
 
 /* Anything gathered (refusals alone do not count)? */
 bool pass_is_empty(const struct pass *p);
-/* More than half of a group's room is used: seal before the next request. */
+/* So much is used that a request might not fit: seal before the next one. */
 bool pass_is_large(const struct pass *p);
 
 /* Seal and hand out as a group with one reference; the pass is empty then.
