@@ -55,6 +55,7 @@ struct conn {
     size_t out_mark; /* ... when out_deadline_ms was set */
     char *inflated;  /* the body after gzip, or NULL */
     size_t inflated_len;
+    size_t arena_held;       /* of the budget, for an arena that waits */
     int64_t deadline_ms;     /* of what the state waits for */
     int64_t out_deadline_ms; /* of the client's reading */
     unsigned requests;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define ARENA_FREE 65536u /* bytes of an arena that are free of charge */
+
 struct slice http_header(const struct http_request *r, struct slice name)
 {
     for (unsigned i = 0; i < r->header_count; i++)
@@ -108,6 +110,20 @@ static int inflate_body(struct conn *c)
     return 0;
 }
 
+/* A body of some KiB may have become many MiB of values, which stay until the
+ * answer: they count as bodies do. It is too late to refuse this request, so
+ * the next ones are. */
+static void charge_arena(struct conn *c)
+{
+    struct wire_budget *budget = &c->server->budget;
+    size_t used = arena_used(c->x.arena), left = budget->max - budget->held;
+
+    if (used <= ARENA_FREE)
+        return;
+    c->arena_held = used < left ? used : left;
+    budget->held += c->arena_held;
+}
+
 int request_dispatch(struct conn *c)
 {
     struct http_server *s = c->server;
@@ -135,6 +151,8 @@ int request_dispatch(struct conn *c)
     c->state = CONN_WAITING;
     c->deadline_ms = NEVER_MS;
     s->handlers.on_request(s->handlers.ctx, x);
+    if (c->state == CONN_WAITING)
+        charge_arena(c);
     return 0;
 }
 
@@ -146,6 +164,8 @@ void request_clear(struct conn *c)
         c->inflated = NULL;
         c->inflated_len = 0;
     }
+    c->server->budget.held -= c->arena_held;
+    c->arena_held = 0;
     if (c->x.arena != NULL)
         server_give_arena(c->server, c->x.arena);
     c->x.arena = NULL;

@@ -17,7 +17,8 @@ struct wire {
     size_t size; /* bytes allocated */
 };
 
-/* What all connections of a server hold beyond their first bytes. */
+/* What all connections of a server hold beyond their first bytes, arenas of
+ * requests that wait included. */
 struct wire_budget {
     size_t held;
     size_t max;

@@ -40,6 +40,7 @@ struct rig {
     int last_refused;
     struct slice big; /* the body of answers, if set */
     bool close;
+    size_t arena; /* bytes that each request's values take */
 };
 
 static inline int64_t now_ms(void)
@@ -90,6 +91,8 @@ static inline void on_request(void *ctx, struct http_exchange *x)
     struct timeval soon = {0, 1000};
 
     r->requests++;
+    if (r->arena > 0)
+        assert_non_null(arena_alloc(x->arena, r->arena));
     if (r->mode == NOW) {
         answer(r, x);
     } else if (r->mode == HOLD) {

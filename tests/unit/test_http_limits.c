@@ -201,6 +201,41 @@ static void memory_of_all_bodies_is_limited(void **state)
     (void)close(one);
 }
 
+/* Small bodies of many values: what waits for its answer counts, too. */
+static void memory_of_waiting_arenas_is_limited(void **state)
+{
+    struct rig *r = *state;
+    static char body[8000];
+    const char *head =
+        "POST / HTTP/1.1\r\n" HOST "Content-Length: 8000\r\n\r\n";
+    struct heard h = {.len = 0};
+
+    r->limits.memory = 300000;
+    r->mode = HOLD;
+    r->arena = 400000;
+    open_server(r);
+    int one = dial(r), two = dial(r);
+    say(r, one, head);
+    (void)say_bytes(r, one, body, sizeof(body));
+    turn_until(r, &r->held_count, 1);
+    say(r, two, head);
+    (void)say_bytes(r, two, body, sizeof(body));
+    hear(r, two, "HTTP/1.1 503 ", &h);
+    (void)close(two);
+    answer_held(r);
+    h.len = 0;
+    hear(r, one, "POST", &h);
+    for (unsigned i = 0; i < 3; i++) { /* given back, each time */
+        say(r, one, head);
+        (void)say_bytes(r, one, body, sizeof(body));
+        turn_until(r, &r->held_count, 1);
+        answer_held(r);
+        h.len = 0;
+        hear(r, one, "POST /  8000", &h);
+    }
+    (void)close(one);
+}
+
 static size_t gzip(const char *text, size_t len, char *out, size_t room)
 {
     z_stream z = {0};
@@ -394,6 +429,7 @@ int main(void)
         ROW(far_too_many_connections_get_the_door),
         ROW(a_body_too_large_gets_its_413_while_still_sending),
         ROW(memory_of_all_bodies_is_limited),
+        ROW(memory_of_waiting_arenas_is_limited),
         ROW(gzip_bodies),
         ROW(a_client_that_does_not_read_is_cut),
         ROW(draining_ends_idle_ones_and_finishes_the_rest),

@@ -26,7 +26,7 @@
 #define HTTP_IDLE_MS      75000   /* keep-alive connection without a request */
 #define HTTP_REQUESTS_MAX 100000u /* requests on one connection, then close */
 #define HTTP_ARENA_MAX    (64u << 20)  /* bytes of one exchange's arena */
-#define HTTP_MEMORY_MAX   (256u << 20) /* bytes of big bodies in all: 503 */
+#define HTTP_MEMORY_MAX   (256u << 20) /* bytes of big bodies and arenas: 503 */
 #define HTTP_LINGER_MS    2000 /* wait for a refused client to stop sending */
 #define HTTP_LINGER_MAX   (16u << 20) /* bytes of it that are thrown away */
 #define HTTP_BACKLOG_MAX  65536u /* bytes a client has not read: no new one */
@@ -42,7 +42,7 @@ struct http_limits {
     uint64_t inflated;    /* bytes after gzip: 413 */
     int64_t request_ms;   /* from the first byte to the last: 408 */
     int64_t idle_ms;      /* between requests; 0 = HTTP_IDLE_MS */
-    uint64_t memory;      /* bodies of all connections; 0 = HTTP_MEMORY_MAX */
+    uint64_t memory;      /* bodies and waiting arenas; 0 = HTTP_MEMORY_MAX */
 };
 
 /* A complete request, its body inflated (also where gzip shows only in its
