@@ -334,8 +334,10 @@ void control_close(struct control *c)
 {
     if (c == NULL)
         return;
-    while (c->connections != NULL)
-        drop(c->connections);
+    for (struct connection *n = c->connections, *next; n != NULL; n = next) {
+        next = n->next;
+        drop(n);
+    }
     evconnlistener_free(c->listener);
     (void)unlink(c->path);
     free(c->path);

@@ -116,7 +116,7 @@ static enum status refuse_repeated(struct reader *r, uint32_t object)
 static enum status read_container(struct reader *r, uint32_t index)
 {
     bool object = *r->at == '{';
-    uint32_t count;
+    uint32_t count = 0;
 
     if (r->depth == JSON_DEPTH_MAX)
         return fail(r, JSON_FAULT_DEPTH);

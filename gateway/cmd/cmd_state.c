@@ -12,6 +12,7 @@
 #include "lethe/policy/dialect.h"
 #include "lethe/policy/pseudonym.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static int offline_optouts(struct offline *o)
     char path[CONF_PATH_MAX];
     const uint8_t none[32] = {0};
 
+    assert(o->conf != NULL);
     if (keyfile_load(o->conf->optout_key_file, o->conf->state_dir,
                      &o->optout_key, &fault) != ST_OK)
         return cmd_fail(CMD_WRONG, "optout_key: %s", key_fault_text(fault));
@@ -130,6 +132,7 @@ static int offline_subject_text(const struct cmd_line *l, struct slice text)
     const struct conf_site *s = code == CMD_OK ? offline_site(l, o.conf) : NULL;
     if (code == CMD_OK && s == NULL)
         code = cmd_fail(CMD_USAGE, "say which site with --site");
+    assert(code != CMD_OK || s != NULL);
     if (code == CMD_OK)
         code = state_enter_site(o.state, slice_of(s->id)) == ST_OK
                    ? CMD_OK

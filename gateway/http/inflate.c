@@ -129,9 +129,10 @@ enum status inflate_gzip(struct slice body, size_t cap, char **out_data,
         return ST_LIMIT;
     struct workspace *w = malloc(sizeof(*w));
     o.data = malloc(o.size);
+    if (w != NULL)
+        w->used = 0;
     if (w == NULL || o.data == NULL)
         goto done;
-    w->used = 0;
     z.opaque = w;
     z.next_in = (z_const Bytef *)body.at;
     z.avail_in = (uInt)body.len;

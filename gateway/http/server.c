@@ -198,7 +198,7 @@ enum status http_server_open(struct event_base *base,
 
 unsigned http_server_port(const struct http_server *s)
 {
-    struct sockaddr_storage at;
+    struct sockaddr_storage at = {0};
     struct sockaddr_in6 six;
     struct sockaddr_in four;
     socklen_t len = sizeof(at);

@@ -234,7 +234,8 @@ enum status optout_db_add(struct optout_db *db, uint64_t first,
     int rc = run(db->sql, "BEGIN IMMEDIATE");
 
     for (size_t i = 0; rc == SQLITE_OK && i < count; i++) {
-        rc = sqlite3_bind_int64(db->add, 1, (sqlite3_int64)(first + i));
+        const uint64_t number = first + i;
+        rc = sqlite3_bind_int64(db->add, 1, (sqlite3_int64)number);
         if (rc == SQLITE_OK)
             rc =
                 sqlite3_bind_blob(db->add, 2, records + i * OPTOUT_RECORD_BYTES,

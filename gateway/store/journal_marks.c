@@ -1,5 +1,6 @@
 #include "journal_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,7 @@ struct destination *journal_destination_add(struct journal *j, uint64_t key)
         return d;
     if (!destinations_grow(j))
         return NULL;
+    assert(j->destinations != NULL);
     d = &j->destinations[j->destination_count++];
     *d = (struct destination){.mark = {.destination = key}};
     *slot_of(j, key) = j->destination_count;

@@ -69,6 +69,7 @@ void journal_segment_free(struct segment *s)
 
 enum status journal_segments_take(struct journal *j, struct segment *made)
 {
+    assert(made != NULL);
     if (j->segment_count == JOURNAL_SEGMENTS_MAX)
         return ST_LIMIT;
     j->segments[j->segment_count++] = made;

@@ -1,12 +1,13 @@
 #!/bin/sh
 # clang-tidy with the checks of .clang-tidy. "tidy.sh all" looks at all of
 # policy/ and gateway/ (minutes); "tidy.sh REV" at the files changed since REV;
-# alone, at those of the last commit and what is not committed yet.
+# alone, at those of the last commit and what is not committed yet. Without a
+# history to compare with (a tarball, a shallow clone) it looks at all.
 set -eu
 here=$(dirname "$0")
 : "${CLANG_TIDY:=clang-tidy-14}"
 since=${1:-HEAD~1}
-if [ "$since" = all ]; then
+if [ "$since" = all ] || ! git rev-parse -q --verify "$since^{commit}" >/dev/null 2>&1; then
     files=$("$here"/list.sh policy gateway | grep '\.c$')
 else
     files=$(git diff --name-only --diff-filter=d "$since" -- 'policy/*.c' 'gateway/*.c')
