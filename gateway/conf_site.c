@@ -6,20 +6,38 @@
 #include <string.h>
 
 #define BATCH_MAX       10000
+#define GA4_BATCH_MAX   25   /* events of one Measurement Protocol request */
+#define TRACK_BATCH_MAX 50   /* events of one /track request */
+#define IMPORT_MAX      2000 /* events of one /import request */
 #define CONCURRENCY_MAX 64
 #define KEPT_ALIVE_MAX  MS_PER_DAY
 
 static const char *const type_names[] = {
-    [DESTINATION_JSONL] = "jsonl",
-    [DESTINATION_SQLITE] = "sqlite",
-    [DESTINATION_HTTP] = "http",
-    [DESTINATION_TYPE_COUNT] = NULL,
+    [DESTINATION_JSONL] = "jsonl", [DESTINATION_SQLITE] = "sqlite",
+    [DESTINATION_HTTP] = "http",   [DESTINATION_MIXPANEL] = "mixpanel",
+    [DESTINATION_GA4] = "ga4",     [DESTINATION_TYPE_COUNT] = NULL,
 };
 
 const char *destination_type_name(enum destination_type type)
 {
     return type < DESTINATION_TYPE_COUNT ? type_names[type] : "unknown";
 }
+
+bool destination_is_network(enum destination_type type)
+{
+    return type == DESTINATION_HTTP || type == DESTINATION_MIXPANEL ||
+           type == DESTINATION_GA4;
+}
+
+enum wire_form destination_wire(enum destination_type type)
+{
+    if (type == DESTINATION_MIXPANEL)
+        return WIRE_MIXPANEL;
+    return type == DESTINATION_GA4 ? WIRE_GA4 : WIRE_PLAIN;
+}
+
+static const char *const api_names[] = {
+    [MIXPANEL_IMPORT] = "import", [MIXPANEL_TRACK] = "track", NULL};
 
 static enum status read_mode(struct conf_reader *r, const struct json_value *v,
                              const struct conf_key *k, void *base)
@@ -56,7 +74,7 @@ static const struct conf_key destination_keys[] = {
      AT(type),
      .required = true,
      .words = type_names,
-     .right = "\"jsonl\", \"sqlite\" or \"http\""},
+     .right = "\"jsonl\", \"sqlite\", \"http\", \"mixpanel\" or \"ga4\""},
     {.name = "batch",
      .read = conf_read_count,
      AT(batch),
@@ -114,8 +132,26 @@ static const struct conf_key destination_keys[] = {
      .right = "a media type, such as \"application/json\""},
     {.name = "bearer",
      .read = conf_read_secret,
-     AT(bearer_file),
+     AT(secret_file),
      .right = "{\"file\": \"path\"}"},
+    {.name = "token",
+     .read = conf_read_secret,
+     AT(secret_file),
+     .right = "{\"file\": \"path\"} with the project's token in it"},
+    {.name = "api",
+     .read = conf_read_choice,
+     AT(api),
+     .words = api_names,
+     .right = "\"import\" or \"track\""},
+    {.name = "measurement_id",
+     .read = conf_read_text,
+     AT(measurement_id),
+     .check = conf_is_measurement_id,
+     .right = "the stream's id, such as \"G-AB12CD34EF\""},
+    {.name = "api_secret",
+     .read = conf_read_secret,
+     AT(secret_file),
+     .right = "{\"file\": \"path\"} with the stream's API secret in it"},
     {.name = "ca",
      .read = conf_read_path,
      AT(ca),
@@ -128,6 +164,8 @@ static const struct conf_key destination_keys[] = {
 #define JSONL  (1u << DESTINATION_JSONL)
 #define SQLITE (1u << DESTINATION_SQLITE)
 #define HTTP   (1u << DESTINATION_HTTP)
+#define MP     (1u << DESTINATION_MIXPANEL)
+#define GA4    (1u << DESTINATION_GA4)
 
 /* Keys that not every type has, and those that a type cannot do without. */
 static const struct {
@@ -138,11 +176,15 @@ static const struct {
     {"mode", JSONL | SQLITE, 0},
     {"group", JSONL | SQLITE, 0},
     {"rotate", JSONL, 0},
-    {"url", HTTP, HTTP},
+    {"url", HTTP | MP | GA4, HTTP},
     {"body", HTTP, 0},
     {"content_type", HTTP, 0},
     {"bearer", HTTP, 0},
-    {"ca", HTTP, 0},
+    {"ca", HTTP | MP | GA4, 0},
+    {"token", MP, MP},
+    {"api", MP, 0},
+    {"measurement_id", GA4, GA4},
+    {"api_secret", GA4, GA4},
 };
 
 static enum status check_typed_keys(struct conf_reader *r,
@@ -168,19 +210,61 @@ static enum status check_typed_keys(struct conf_reader *r,
     return ST_OK;
 }
 
-/* Said before anything else: the keys of such a destination are unknown. */
-static enum status refuse_unbuilt(struct conf_reader *r,
-                                  const struct json_value *item)
-{
-    const struct json_value *type = json_get(item, "type");
+/* What a vendor's interface takes at most, and where it is: its EU host. */
+struct vendor {
+    const char *url;
+    unsigned batch, batch_max;
+    const char *right; /* for "batch" */
+};
 
-    if (type == NULL || !(slice_eq(json_string(type), SLICE("mixpanel")) ||
-                          slice_eq(json_string(type), SLICE("ga4"))))
-        return ST_OK;
-    (void)conf_enter(r, SLICE("type"));
-    return conf_refuse(r, type,
-                       "this type is not built yet; give \"http\", "
-                       "\"sqlite\" or \"jsonl\"");
+static const struct vendor *vendor_of(const struct conf_destination *d)
+{
+    static const struct vendor import = {"https://api-eu.mixpanel.com", 200,
+                                         IMPORT_MAX, "at most 2000"};
+    static const struct vendor track = {"https://api-eu.mixpanel.com",
+                                        TRACK_BATCH_MAX, TRACK_BATCH_MAX,
+                                        "at most 50"};
+    static const struct vendor ga4 = {"https://region1.google-analytics.com",
+                                      GA4_BATCH_MAX, GA4_BATCH_MAX,
+                                      "at most 25"};
+    static const struct vendor none = {NULL, 200, BATCH_MAX, ""};
+
+    if (d->type == DESTINATION_MIXPANEL)
+        return d->api == MIXPANEL_IMPORT ? &import : &track;
+    return d->type == DESTINATION_GA4 ? &ga4 : &none;
+}
+
+static enum status fill_defaults(struct conf_reader *r,
+                                 const struct json_value *item,
+                                 struct conf_destination *d)
+{
+    const struct vendor *vendor = vendor_of(d);
+
+    if (d->batch == 0)
+        d->batch = vendor->batch;
+    if (d->batch > vendor->batch_max) {
+        (void)conf_enter(r, SLICE("batch"));
+        return conf_refuse(r, json_get(item, "batch"),
+                           "is more than this interface takes; give %s",
+                           vendor->right);
+    }
+    if (d->url != NULL && vendor->url != NULL && strchr(d->url, '?') != NULL) {
+        (void)conf_enter(r, SLICE("url"));
+        return conf_refuse(r, json_get(item, "url"),
+                           "has a query; give the scheme and host of this "
+                           "vendor's interface, and a prefix if it has one");
+    }
+    if (d->url == NULL && vendor->url != NULL) {
+        d->url = conf_keep(r, slice_of(vendor->url));
+        if (d->url == NULL)
+            return ST_NOMEM;
+    }
+    if (d->type == DESTINATION_HTTP && d->content_type == NULL) {
+        d->content_type = conf_keep(r, SLICE("application/json"));
+        if (d->content_type == NULL)
+            return ST_NOMEM;
+    }
+    return ST_OK;
 }
 
 static enum status read_destination(struct conf_reader *r,
@@ -190,22 +274,15 @@ static enum status read_destination(struct conf_reader *r,
     struct conf_site *site = ctx;
     struct conf_destination *d = &site->destinations[index];
 
-    *d = (struct conf_destination){.batch = 200,
-                                   .timeout_ms = 10 * MS_PER_S,
-                                   .concurrency = 2,
-                                   .mode = 0640};
-    enum status st = refuse_unbuilt(r, item);
-    if (st == ST_OK)
-        st = conf_read_keys(r, item, destination_keys, d);
+    *d = (struct conf_destination){
+        .timeout_ms = 10 * MS_PER_S, .concurrency = 2, .mode = 0640};
+    enum status st = conf_read_keys(r, item, destination_keys, d);
     if (st == ST_OK)
         st = check_typed_keys(r, item, d->type);
+    if (st == ST_OK)
+        st = fill_defaults(r, item, d);
     if (st != ST_OK)
         return st;
-    if (d->type == DESTINATION_HTTP && d->content_type == NULL) {
-        d->content_type = conf_keep(r, SLICE("application/json"));
-        if (d->content_type == NULL)
-            return ST_NOMEM;
-    }
     for (unsigned i = 0; i < index; i++)
         if (strcmp(site->destinations[i].name, d->name) == 0) {
             (void)conf_enter(r, SLICE("name"));

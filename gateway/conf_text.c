@@ -74,6 +74,18 @@ bool conf_is_key(struct slice s)
     return s.len <= KEY_MAX && all(s, is_visible);
 }
 
+static bool is_id_char(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c >= '0' && c <= '9') || c == '-';
+}
+
+/* It stands in a URL as it is. */
+bool conf_is_measurement_id(struct slice s)
+{
+    return s.len >= 1 && s.len <= 32 && all(s, is_id_char);
+}
+
 bool conf_is_header_text(struct slice s)
 {
     return s.len <= KEY_MAX && all(s, is_printable);

@@ -7,11 +7,12 @@
 
 #include <stdbool.h>
 
-bool conf_is_site_id(struct slice s);   /* 16..64 lower-case hex digits */
-bool conf_is_site_name(struct slice s); /* [a-z0-9-]{1,32}, not all hex */
-bool conf_is_name(struct slice s);      /* [a-z0-9_-]{1,32} */
-bool conf_is_key(struct slice s);       /* visible ASCII, at most 256 */
-bool conf_is_host(struct slice s);      /* name, IPv4 or [IPv6], any port */
+bool conf_is_site_id(struct slice s);        /* 16..64 lower-case hex digits */
+bool conf_is_site_name(struct slice s);      /* [a-z0-9-]{1,32}, not all hex */
+bool conf_is_name(struct slice s);           /* [a-z0-9_-]{1,32} */
+bool conf_is_measurement_id(struct slice s); /* [A-Za-z0-9-]{1,32} */
+bool conf_is_key(struct slice s);            /* visible ASCII, at most 256 */
+bool conf_is_host(struct slice s); /* name, IPv4 or [IPv6], any port */
 bool conf_is_log_origin(struct slice s);
 bool conf_is_header_text(struct slice s); /* one line of printable ASCII */
 bool conf_is_template(struct slice s);    /* exactly one "{events}" */

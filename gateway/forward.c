@@ -109,7 +109,7 @@ void forward_stop(struct forward *f, int64_t drain_ms)
     f->dest_count = 0;
     pthread_mutex_unlock(&f->lock);
     for (unsigned i = 0; i < count; i++)
-        if (dests[i]->type != DESTINATION_HTTP)
+        if (!destination_is_network(dests[i]->type))
             thread_end(dests[i]->thread, drain_ms);
     for (unsigned i = 0; i < f->net_count; i++)
         thread_end(f->net[i], drain_ms);

@@ -17,7 +17,8 @@ static void set_plan(struct destination *d)
     const struct destination_plan *p =
         &d->now.policy->destinations[d->now.plan];
 
-    d->concurrency = d->type == DESTINATION_HTTP ? d->now.conf->concurrency : 1;
+    d->concurrency =
+        destination_is_network(d->type) ? d->now.conf->concurrency : 1;
     if (d->concurrency == 0)
         d->concurrency = 1;
     d->boundary_ms = p->release_boundary ? p->time_round_ms : 0;
@@ -133,7 +134,7 @@ static struct destination *find(const struct forward *f, uint64_t key)
 
 static enum status choose_thread(struct forward *f, struct next *n)
 {
-    if (n->now.conf->type != DESTINATION_HTTP)
+    if (!destination_is_network(n->now.conf->type))
         return thread_new(f, false, &n->thread);
     n->is_kept_thread = true;
     n->thread = f->net[f->net_next++ % f->net_count];
@@ -144,8 +145,8 @@ static enum status prepare_sinks(const struct forward *f, struct next *n)
 {
     struct mark mark;
 
-    if (n->now.conf->type == DESTINATION_HTTP)
-        return net_sink_open(n->thread->loop, n->now.conf, &n->net);
+    if (destination_is_network(n->now.conf->type))
+        return net_sink_open(n->thread->loop, n->now.conf, false, &n->net);
     journal_get_mark(f->parts.journal, n->now.key, &mark);
     mark.destination = n->now.key;
     enum status r = files_open(&n->now, &mark, &n->dest->out, &n->out);
@@ -201,7 +202,7 @@ static void take_sinks(struct destination *d, struct next *n)
         d->db_sequence = n->db_sequence;
         d->db_fragment = n->db_fragment;
     }
-    if (d->type != DESTINATION_HTTP) {
+    if (!destination_is_network(d->type)) {
         files_take(&n->out, &d->out);
         if (d->out.count != 1 && d->mark.file_day != 0) {
             d->mark.file_day = 0;
@@ -306,7 +307,7 @@ static void run_remove(struct forward_thread *t, struct call *c)
 static void remove_gone(struct destination *d, bool for_good)
 {
     struct forward_thread *t = d->thread;
-    bool own_thread = d->type != DESTINATION_HTTP;
+    bool own_thread = !destination_is_network(d->type);
 
     struct call *c = call_new(run_remove, d, NULL);
     if (c == NULL) {

@@ -19,7 +19,7 @@ static unsigned list_threads(const struct forward *f,
     for (unsigned i = 0; i < f->net_count && n < max; i++)
         out[n++] = f->net[i];
     for (unsigned i = 0; i < f->dest_count && n < max; i++)
-        if (f->dests[i]->type != DESTINATION_HTTP)
+        if (!destination_is_network(f->dests[i]->type))
             out[n++] = f->dests[i]->thread;
     return n;
 }
@@ -28,7 +28,7 @@ void forward_poke(struct forward *f)
 {
     pthread_mutex_lock(&f->lock);
     for (unsigned i = 0; i < f->dest_count; i++)
-        if (f->dests[i]->type != DESTINATION_HTTP)
+        if (!destination_is_network(f->dests[i]->type))
             thread_wake(f->dests[i]->thread);
     for (unsigned i = 0; i < f->net_count; i++)
         thread_wake(f->net[i]);
@@ -245,7 +245,7 @@ void forward_retention_run(struct forward *f)
 {
     pthread_mutex_lock(&f->lock);
     for (unsigned i = 0; i < f->dest_count; i++) {
-        if (f->dests[i]->type == DESTINATION_HTTP)
+        if (destination_is_network(f->dests[i]->type))
             continue;
         struct call *c = call_new(run_retention, NULL, NULL);
         if (c == NULL)

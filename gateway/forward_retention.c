@@ -69,7 +69,7 @@ void retention_run(struct destination *d)
 {
     int64_t now = forward_mono(d);
 
-    if (d->type == DESTINATION_HTTP ||
+    if (destination_is_network(d->type) ||
         (now < d->next_retention && !d->retention_wanted))
         return;
     d->next_retention = now + FORWARD_RETENTION_MS;

@@ -133,6 +133,23 @@ static void refused(struct destination *d, struct batch *b, int status)
     push_again(d, b);
 }
 
+/* Some were taken: only the others go again, alone, so that one that is never
+ * taken is halved out of them. */
+static void partly(struct destination *d, struct batch *b,
+                   const struct net_outcome *o)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < b->count; i++)
+        if (kept < o->failed_count && o->failed[kept] == i)
+            b->items[kept++] = b->items[i];
+        else
+            item_done(d, b->items[i], ITEM_ACCEPTED);
+    b->count = kept;
+    push_again(d, b);
+    went_well(d);
+}
+
 static void on_sent(void *ctx, struct net_transfer *t,
                     const struct net_outcome *outcome)
 {
@@ -144,6 +161,9 @@ static void on_sent(void *ctx, struct net_transfer *t,
     switch (outcome->result) {
     case NET_ACCEPTED:
         accepted(d, b);
+        break;
+    case NET_PARTIAL:
+        partly(d, b, outcome);
         break;
     case NET_REFUSED:
         refused(d, b, outcome->status);
@@ -275,12 +295,13 @@ void send_all(struct destination *d)
             return;
         }
         /* A file's position may not run ahead of rows not yet on disk. */
-        if (d->type != DESTINATION_HTTP && settle_rows_pending(d)) {
+        if (!destination_is_network(d->type) && settle_rows_pending(d)) {
             push_again(d, b);
             return;
         }
         copy_out(d, b);
-        more = d->type == DESTINATION_HTTP ? start_net(d, b) : write_file(d, b);
+        more = destination_is_network(d->type) ? start_net(d, b)
+                                               : write_file(d, b);
     }
 }
 

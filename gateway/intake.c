@@ -35,8 +35,9 @@ struct intake {
     struct sealer sealer;
     struct random_source random;
     struct world *world;
-    struct buf body; /* one encoded clean hit */
-    uint64_t seen;   /* newest opt-out before the pass's first lookup */
+    struct buf body;  /* one encoded clean hit */
+    struct buf group; /* what its upload must have in common */
+    uint64_t seen;    /* newest opt-out before the pass's first lookup */
 };
 
 /* One hit on its way. */
@@ -66,6 +67,7 @@ struct intake *intake_new(const struct services *services)
     sealer_init(&in->sealer);
     random_init(&in->random);
     buf_init(&in->body, FRAGMENT_BODY_MAX);
+    buf_init(&in->group, FRAGMENT_GROUP_MAX);
     in->pass = pass_new(&in->sealer);
     in->ids = id_cache_new(services->optout_key);
     if (in->pass == NULL || in->ids == NULL) {
@@ -83,6 +85,8 @@ void intake_free(struct intake *in)
     id_cache_free(in->ids);
     buf_wipe(&in->body);
     buf_free(&in->body);
+    buf_wipe(&in->group);
+    buf_free(&in->group);
     random_wipe(&in->random);
     world_unref(in->world);
     wipe(&in->sealer, sizeof(in->sealer));
@@ -235,15 +239,24 @@ static void fill_keys(struct taking *t, struct minimise_keys *keys)
     random_take(&t->in->random, keys->fresh_id, sizeof(keys->fresh_id));
 }
 
-/* Files are named by purpose: the fragment's group says which. */
-static struct slice grouping_key(const struct taking *t,
-                                 const struct clean_hit *clean)
+/* The fragment's bytes and its group: what its vendor wants once an upload,
+ * or, for files, the purpose they are named by. */
+static enum status encode(struct taking *t, const struct clean_hit *clean,
+                          struct fragment *f)
 {
     const struct world_destination *to = t->site->to[clean->destination];
+    const struct policy *p = t->site->policy;
+    struct intake *in = t->in;
 
-    if (to->conf->type == DESTINATION_JSONL)
-        return t->site->policy->purposes[clean->purpose].name;
-    return SLICE_NONE;
+    buf_reset(&in->body);
+    buf_reset(&in->group);
+    wire_encode(destination_wire(to->conf->type), clean, p, &in->group,
+                &in->body);
+    f->body = buf_slice(&in->body);
+    f->group = to->conf->type == DESTINATION_JSONL
+                   ? p->purposes[clean->purpose].name
+                   : buf_slice(&in->group);
+    return in->body.failed || in->group.failed ? ST_LIMIT : ST_OK;
 }
 
 static enum status put_fragment(struct taking *t, const struct clean_hit *clean)
@@ -257,7 +270,6 @@ static enum status put_fragment(struct taking *t, const struct clean_hit *clean)
         .source = t->hit->source,
         .gpc = t->gpc,
         .tag_count = t->tag_count,
-        .group = grouping_key(t, clean),
     };
 
     memcpy(f.decides, clean->decides, sizeof(f.decides));
@@ -267,11 +279,9 @@ static enum status put_fragment(struct taking *t, const struct clean_hit *clean)
                                            id->exact, id->canonical);
         id_entry_sweep(e, to, f.tags[i]);
     }
-    buf_reset(&t->in->body);
-    clean_hit_encode_plain(clean, t->site->policy, &t->in->body);
-    if (t->in->body.failed)
-        return ST_LIMIT;
-    f.body = buf_slice(&t->in->body);
+    enum status st = encode(t, clean, &f);
+    if (st != ST_OK)
+        return st;
     return pass_put(t->in->pass, t->site, clean->destination, clean, &f);
 }
 

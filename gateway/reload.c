@@ -53,6 +53,15 @@ static enum status load_policy(const char *path, struct policy **out,
     return st;
 }
 
+/* /import refuses events without a time, so a policy that drops it would send
+ * nothing there. */
+static bool time_is_there(const struct conf_destination *d,
+                          const struct destination_plan *plan)
+{
+    return d->type != DESTINATION_MIXPANEL || d->api != MIXPANEL_IMPORT ||
+           plan->time_round_ms > 0;
+}
+
 /* Each destination of the config must be in the policy; the policy may name
  * more. */
 static bool fits(const struct conf_site *s, const struct policy *p,
@@ -61,12 +70,23 @@ static bool fits(const struct conf_site *s, const struct policy *p,
     bool ok = true;
 
     for (unsigned i = 0; i < s->destination_count; i++) {
-        if (policy_find_destination(p, slice_of(s->destinations[i].name)) >= 0)
+        const struct conf_destination *d = &s->destinations[i];
+        int plan = policy_find_destination(p, slice_of(d->name));
+        if (plan >= 0 && time_is_there(d, &p->destinations[plan]))
             continue;
-        buf_printf(report,
-                   "site %s: the policy %s does not name the destination "
-                   "%s; add it to \"destinations\" there or take it out here\n",
-                   s->name, s->policy, s->destinations[i].name);
+        if (plan < 0)
+            buf_printf(report,
+                       "site %s: the policy %s does not name the destination "
+                       "%s; add it to \"destinations\" there or take it out "
+                       "here\n",
+                       s->name, s->policy, d->name);
+        else
+            buf_printf(report,
+                       "site %s: the policy %s drops the time for the "
+                       "destination %s, whose interface needs one; give it a "
+                       "rounded one ({\"time\": {\"round\": \"PT1M\"}}) or "
+                       "\"api\": \"track\" here\n",
+                       s->name, s->policy, d->name);
         ok = false;
     }
     return ok;

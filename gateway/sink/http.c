@@ -4,9 +4,8 @@
  * backend answers is counted, never kept (R18). */
 #include "lethe/gateway/sink/http_inner.h"
 
-#include "lethe/gateway/keys/keyfile.h"
+#include "http_wire.h"
 #include "lethe/gateway/version.h"
-#include "lethe/policy/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,17 +13,15 @@
 #include <time.h>
 
 #define ANSWER_BYTES_MAX   65536u /* of a body we throw away */
-#define BEARER_MAX         4096u
 #define BODY_CAP           (64u << 20)
 #define RETRY_AFTER_MAX_MS (24 * MS_PER_H)
 
 struct net_sink {
     struct net_loop *loop;
-    char *url, *ca;
-    char *before, *after; /* around the events */
+    struct net_wire wire;
+    char *ca;
     long timeout_ms, max_age_s;
     bool plain_http;
-    char *bearer; /* secret memory: the whole header line */
     struct curl_slist *headers, *gpc_headers;
     struct curl_slist bearer_node, gpc_bearer_node;
     struct net_transfer *transfers;
@@ -36,6 +33,8 @@ struct net_transfer {
     struct net_sink *sink;
     CURL *easy;
     struct buf body;
+    unsigned count;
+    struct buf answer; /* kept only where it is read */
     size_t answer_bytes;
     int64_t retry_after_ms;
     net_done_fn *done;
@@ -61,7 +60,9 @@ static enum net_result result_of(CURLcode code, long status)
     }
     if (status >= 200 && status < 300)
         return NET_ACCEPTED;
-    if (status == 0 || status == 408 || status == 429 || status >= 500)
+    /* 401, 403, 407: a token or a proxy is wrong, not the events. */
+    if (status == 0 || status == 401 || status == 403 || status == 407 ||
+        status == 408 || status == 429 || status >= 500)
         return NET_RETRY;
     return NET_REFUSED;
 }
@@ -75,7 +76,17 @@ static void transfer_free(struct net_transfer *t)
     curl_easy_cleanup(t->easy);
     buf_wipe(&t->body);
     buf_free(&t->body);
+    buf_free(&t->answer);
     free(t);
+}
+
+/* What the body of the answer changes. `failed` has room for all. */
+static void judge(struct net_transfer *t, unsigned *failed,
+                  struct net_outcome *outcome)
+{
+    if (failed != NULL)
+        net_wire_judge(&t->sink->wire, t->answer.data, t->answer.len, t->count,
+                       failed, outcome);
 }
 
 void net_finish(struct net_transfer *t, CURLcode code)
@@ -88,9 +99,12 @@ void net_finish(struct net_transfer *t, CURLcode code)
     struct net_outcome outcome = {.result = result_of(code, status),
                                   .status = (int)status,
                                   .retry_after_ms = t->retry_after_ms};
+    unsigned *failed = calloc(t->count + 1u, sizeof(*failed));
     if (outcome.result == NET_TLS_FAILED)
         outcome.status = 0;
+    judge(t, failed, &outcome);
     done(ctx, t, &outcome);
+    free(failed);
     transfer_free(t);
 }
 
@@ -131,47 +145,6 @@ out:
     return r;
 }
 
-static enum status split_template(struct net_sink *s, const char *body)
-{
-    static const char hole[] = "{events}";
-    const char *at = body == NULL ? NULL : strstr(body, hole);
-
-    if (body == NULL) {
-        s->before = strdup("[");
-        s->after = strdup("]");
-    } else if (at == NULL) {
-        return ST_SYNTAX;
-    } else {
-        s->before = strndup(body, (size_t)(at - body));
-        s->after = strdup(at + sizeof(hole) - 1);
-    }
-    return s->before != NULL && s->after != NULL ? ST_OK : ST_NOMEM;
-}
-
-static enum status load_bearer(struct net_sink *s, const char *path)
-{
-    static const char name[] = "Authorization: Bearer ";
-    enum key_fault fault = KEY_FAULT_NONE;
-    char *secret = NULL;
-
-    if (path == NULL)
-        return ST_OK;
-    enum status r = secret_text_load(path, BEARER_MAX, &secret, &fault);
-    if (r != ST_OK) {
-        log_error(LOG_SINK, "a destination's secret is refused",
-                  LOG_NAME("why", key_fault_text(fault)));
-        return r;
-    }
-    struct slice text = slice_of(secret);
-    s->bearer = secret_alloc(sizeof(name) + text.len);
-    if (s->bearer != NULL) {
-        memcpy(s->bearer, name, sizeof(name) - 1);
-        memcpy(s->bearer + sizeof(name) - 1, text.at, text.len + 1);
-    }
-    secret_free(secret);
-    return s->bearer != NULL ? ST_OK : ST_NOMEM;
-}
-
 static bool add_header(struct curl_slist **list, const char *line)
 {
     struct curl_slist *more = curl_slist_append(*list, line);
@@ -181,28 +154,25 @@ static bool add_header(struct curl_slist **list, const char *line)
     return more != NULL;
 }
 
-static enum status make_headers(struct net_sink *s, const char *type)
+static enum status make_headers(struct net_sink *s)
 {
-    char *line = NULL;
-    bool fine = asprintf(&line, "Content-Type: %s",
-                         type == NULL ? "application/json" : type) > 0;
+    const char *line = s->wire.content_type;
+    bool fine = add_header(&s->headers, line) &&
+                add_header(&s->headers, "Expect:") &&
+                add_header(&s->gpc_headers, line) &&
+                add_header(&s->gpc_headers, "Expect:") &&
+                add_header(&s->gpc_headers, "Sec-GPC: 1");
 
-    fine = fine && add_header(&s->headers, line) &&
-           add_header(&s->headers, "Expect:") &&
-           add_header(&s->gpc_headers, line) &&
-           add_header(&s->gpc_headers, "Expect:") &&
-           add_header(&s->gpc_headers, "Sec-GPC: 1");
-    free(line);
     if (!fine)
         return ST_NOMEM;
     /* In front of the lists, so that the secret is in locked memory only. */
-    s->bearer_node = (struct curl_slist){s->bearer, s->headers};
-    s->gpc_bearer_node = (struct curl_slist){s->bearer, s->gpc_headers};
+    s->bearer_node = (struct curl_slist){s->wire.bearer, s->headers};
+    s->gpc_bearer_node = (struct curl_slist){s->wire.bearer, s->gpc_headers};
     return ST_OK;
 }
 
 enum status net_sink_open(struct net_loop *l, const struct conf_destination *d,
-                          struct net_sink **out)
+                          bool testing, struct net_sink **out)
 {
     struct net_sink *s = calloc(1, sizeof(*s));
 
@@ -211,17 +181,14 @@ enum status net_sink_open(struct net_loop *l, const struct conf_destination *d,
     s->loop = l;
     s->timeout_ms = (long)d->timeout_ms;
     s->max_age_s = (long)((d->max_age_ms + 999) / 1000);
-    s->url = strdup(d->url);
     s->ca = d->ca == NULL ? NULL : strdup(d->ca);
-    enum status r = ST_NOMEM;
-    if (s->url != NULL && (d->ca == NULL || s->ca != NULL))
-        r = check_url(s->url, &s->plain_http);
+    enum status r = d->ca != NULL && s->ca == NULL
+                        ? ST_NOMEM
+                        : check_url(d->url, &s->plain_http);
     if (r == ST_OK)
-        r = split_template(s, d->body);
+        r = net_wire_open(d, testing, &s->wire);
     if (r == ST_OK)
-        r = load_bearer(s, d->bearer_file);
-    if (r == ST_OK)
-        r = make_headers(s, d->content_type);
+        r = make_headers(s);
     if (r != ST_OK) {
         net_sink_close(s);
         return r;
@@ -236,9 +203,11 @@ static size_t on_body(char *at, size_t size, size_t count, void *ctx)
 {
     struct net_transfer *t = ctx;
 
-    (void)at;
     t->answer_bytes += size * count;
-    return t->answer_bytes > ANSWER_BYTES_MAX ? 0 : size * count;
+    if (!net_wire_reads_answers(&t->sink->wire))
+        return t->answer_bytes > ANSWER_BYTES_MAX ? 0 : size * count;
+    buf_put_bytes(&t->answer, at, size * count);
+    return t->answer.failed ? 0 : size * count;
 }
 
 /* Seconds or a date; anything else counts as not given. */
@@ -272,22 +241,9 @@ static size_t on_header(char *at, size_t size, size_t count, void *ctx)
     return size * count;
 }
 
-static void join_body(struct net_sink *s, const struct fragment *f,
-                      unsigned count, struct buf *out)
-{
-    buf_init(out, BODY_CAP);
-    buf_put(out, slice_of(s->before));
-    for (unsigned i = 0; i < count; i++) {
-        if (i > 0)
-            buf_put_char(out, ',');
-        buf_put(out, f[i].body);
-    }
-    buf_put(out, slice_of(s->after));
-}
-
 static struct curl_slist *headers_of(struct net_sink *s, bool gpc)
 {
-    if (s->bearer != NULL)
+    if (s->wire.bearer != NULL)
         return gpc ? &s->gpc_bearer_node : &s->bearer_node;
     return gpc ? s->gpc_headers : s->headers;
 }
@@ -324,7 +280,12 @@ static enum status prepare(struct net_transfer *t, bool gpc)
     CURL *e = t->easy;
     CURLcode c = pin(e, t->sink);
 
-    c |= curl_easy_setopt(e, CURLOPT_URL, t->sink->url);
+    c |= curl_easy_setopt(e, CURLOPT_URL, t->sink->wire.url);
+    if (t->sink->wire.user != NULL) { /* and an empty password */
+        c |= curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        c |= curl_easy_setopt(e, CURLOPT_USERNAME, t->sink->wire.user);
+        c |= curl_easy_setopt(e, CURLOPT_PASSWORD, "");
+    }
     c |= curl_easy_setopt(e, CURLOPT_POST, 1L);
     c |= curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->body.data);
     c |= curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -349,7 +310,10 @@ enum status net_send(struct net_sink *s, const struct fragment *f,
     t->sink = s;
     t->done = done;
     t->ctx = ctx;
-    join_body(s, f, count, &t->body);
+    t->count = count;
+    buf_init(&t->answer, NET_ANSWER_MAX);
+    buf_init(&t->body, BODY_CAP);
+    net_wire_join(&s->wire, f, count, &t->body);
     t->easy = curl_easy_init();
     enum status r = t->easy == NULL || t->body.failed ? ST_NOMEM : ST_OK;
     if (r == ST_OK)
@@ -395,11 +359,7 @@ void net_sink_close(struct net_sink *s)
         transfer_free(s->transfers);
     curl_slist_free_all(s->headers);
     curl_slist_free_all(s->gpc_headers);
-    if (s->bearer != NULL)
-        secret_free(s->bearer);
-    free(s->url);
+    net_wire_close(&s->wire);
     free(s->ca);
-    free(s->before);
-    free(s->after);
     free(s);
 }

@@ -24,20 +24,42 @@ static void on_done(void *ctx, struct net_transfer *t,
     (void)event_base_loopbreak(w->base);
 }
 
-static void say_outcome(const struct net_outcome *o, struct probe_result *out)
+/* /import answers 400 to an empty batch, and 401 where it does not know the
+ * token: a refusal is what one hopes for. */
+static bool is_reached(const struct conf_destination *d,
+                       const struct net_outcome *o)
 {
-    const char *what = "no answer, or an answer that means: later";
+    bool import = d->type == DESTINATION_MIXPANEL && d->api == MIXPANEL_IMPORT;
 
-    if (o->result == NET_ACCEPTED)
-        what = "an empty batch was accepted by transport";
-    else if (o->result == NET_REFUSED)
-        what = "an empty batch was refused";
-    else if (o->result == NET_TLS_FAILED)
-        what = "its certificate or name cannot be verified; nothing was sent";
-    out->ok = o->result == NET_ACCEPTED;
+    return o->result == NET_ACCEPTED || (import && o->status == 400);
+}
+
+static const char *outcome_words(const struct conf_destination *d,
+                                 const struct net_outcome *o)
+{
+    bool ga4 = d->type == DESTINATION_GA4;
+
+    if (o->result == NET_TLS_FAILED)
+        return "its certificate or name cannot be verified; nothing was sent";
+    if (o->status == 401 || o->status == 403)
+        return "it does not accept our token";
+    if (o->result == NET_RETRY)
+        return "no answer, or an answer that means: later";
+    if (is_reached(d, o))
+        return ga4 ? "the validation address found nothing wrong; it keeps "
+                     "nothing"
+                   : "an empty batch was accepted by transport";
+    return ga4 ? "the validation address found faults"
+               : "an empty batch was refused";
+}
+
+static void say_outcome(const struct conf_destination *d,
+                        const struct net_outcome *o, struct probe_result *out)
+{
+    out->ok = is_reached(d, o);
     out->status = o->status;
-    (void)snprintf(out->text, sizeof(out->text), "%s (status %d)", what,
-                   o->status);
+    (void)snprintf(out->text, sizeof(out->text), "%s (status %d)",
+                   outcome_words(d, o), o->status);
 }
 
 /* The transfer's own timeout bounds the loop. */
@@ -48,7 +70,7 @@ static bool send_empty(struct event_base *base,
     struct net_sink *sink = NULL;
     struct net_transfer *t = NULL;
     bool sent = net_loop_open(base, &loop) == ST_OK &&
-                net_sink_open(loop, d, &sink) == ST_OK &&
+                net_sink_open(loop, d, true, &sink) == ST_OK &&
                 net_send(sink, NULL, 0, false, on_done, w, &t) == ST_OK;
 
     while (sent && !w->done)
@@ -66,7 +88,7 @@ static void probe_net(const struct conf_destination *d,
     struct waiting w = {.base = event_base_new()};
 
     if (w.base != NULL && send_empty(w.base, d, &w))
-        say_outcome(&w.outcome, out);
+        say_outcome(d, &w.outcome, out);
     if (w.base != NULL)
         event_base_free(w.base);
 }
@@ -113,6 +135,8 @@ void probe_destination(const struct conf_destination *d,
         probe_sqlite(d, out);
         break;
     case DESTINATION_HTTP:
+    case DESTINATION_MIXPANEL:
+    case DESTINATION_GA4:
     case DESTINATION_TYPE_COUNT:
     default:
         probe_net(d, out);

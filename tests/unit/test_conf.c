@@ -104,7 +104,13 @@ static void put_destination(struct buf *b, const struct conf *c,
     if (d->type == DESTINATION_HTTP) {
         buf_printf(b, "%s body %s type %s bearer ", d->url,
                    d->body != NULL ? d->body : "-", d->content_type);
-        put_path(b, c, d->bearer_file);
+        put_path(b, c, d->secret_file);
+        buf_printf(b, " ca ");
+        put_path(b, c, d->ca);
+    } else if (destination_is_network(d->type)) {
+        buf_printf(b, "%s api %d id %s secret ", d->url, (int)d->api,
+                   d->measurement_id != NULL ? d->measurement_id : "-");
+        put_path(b, c, d->secret_file);
         buf_printf(b, " ca ");
         put_path(b, c, d->ca);
     } else {

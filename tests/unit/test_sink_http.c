@@ -175,7 +175,7 @@ static struct net_sink *open_sink(const struct conf_destination *c)
 {
     struct net_sink *s = NULL;
 
-    assert_int_equal(net_sink_open(loop, c, &s), ST_OK);
+    assert_int_equal(net_sink_open(loop, c, false, &s), ST_OK);
     return s;
 }
 
@@ -226,7 +226,7 @@ static void template_type_and_bearer(void **state)
     write_secret(path, "s3cret\n", 0600);
     c.body = "{\"batch\":[{events}],\"v\":1}";
     c.content_type = "application/x-test";
-    c.bearer_file = path;
+    c.secret_file = path;
     struct net_sink *s = open_sink(&c);
     send_two(s, true);
     assert_string_equal(r.body, "{\"batch\":[{\"a\":1},{\"b\":2}],\"v\":1}");
@@ -235,10 +235,30 @@ static void template_type_and_bearer(void **state)
     assert_string_equal(r.gpc, "1");
     net_sink_close(s);
     c.body = "{}"; /* no place for the events */
-    assert_int_equal(net_sink_open(loop, &c, &s), ST_SYNTAX);
+    assert_int_equal(net_sink_open(loop, &c, false, &s), ST_SYNTAX);
     c.body = NULL;
     write_secret(path, "s3cret\n", 0644);
-    assert_int_equal(net_sink_open(loop, &c, &s), ST_DENIED);
+    assert_int_equal(net_sink_open(loop, &c, false, &s), ST_DENIED);
+}
+
+static void mixpanel_imports_under_basic_auth(void **state)
+{
+    struct conf_destination c = conf();
+    char path[128], base[64];
+
+    (void)state;
+    write_secret(path, "t0ken\n", 0600);
+    snprintf(base, sizeof(base), "http://127.0.0.1:%d", r.port);
+    c.type = DESTINATION_MIXPANEL;
+    c.url = base;
+    c.secret_file = path;
+    struct net_sink *s = open_sink(&c);
+    send_two(s, false);
+    assert_string_equal(r.uri, "/import?strict=1&ip=0");
+    assert_string_equal(r.auth, "Basic dDBrZW46"); /* "t0ken:" */
+    assert_string_equal(r.type, "application/json");
+    assert_int_equal(r.outcome.result, NET_ACCEPTED);
+    net_sink_close(s);
 }
 
 static void r62_sec_gpc_only_on_batches_under_gpc(void **state)
@@ -260,7 +280,7 @@ static void answers_and_what_they_mean(void **state)
         int status;
         enum net_result result;
     } cases[] = {{200, NET_ACCEPTED}, {299, NET_ACCEPTED}, {301, NET_REFUSED},
-                 {400, NET_REFUSED},  {401, NET_REFUSED},  {404, NET_REFUSED},
+                 {400, NET_REFUSED},  {401, NET_RETRY},    {404, NET_REFUSED},
                  {408, NET_RETRY},    {413, NET_REFUSED},  {429, NET_RETRY},
                  {500, NET_RETRY},    {503, NET_RETRY},    {599, NET_RETRY}};
     struct conf_destination c = conf();
@@ -373,7 +393,7 @@ static void urls_that_are_refused(void **state)
         char text[64];
         snprintf(text, sizeof(text), "%s", cases[i].url);
         c.url = text;
-        assert_int_equal(net_sink_open(loop, &c, &s), cases[i].want);
+        assert_int_equal(net_sink_open(loop, &c, false, &s), cases[i].want);
         net_sink_close(s);
     }
 }
@@ -479,6 +499,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_batch_is_one_array),
         T(template_type_and_bearer),
+        T(mixpanel_imports_under_basic_auth),
         T(r62_sec_gpc_only_on_batches_under_gpc),
         T(answers_and_what_they_mean),
         T(retry_after_in_seconds_and_as_a_date),

@@ -9,6 +9,7 @@
 #include "lethe/policy/base/log.h"
 #include "lethe/policy/base/status.h"
 #include "lethe/policy/json_tree.h"
+#include "lethe/policy/wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,19 +47,27 @@ enum destination_type {
     DESTINATION_JSONL,
     DESTINATION_SQLITE,
     DESTINATION_HTTP,
+    DESTINATION_MIXPANEL,
+    DESTINATION_GA4,
     DESTINATION_TYPE_COUNT
 };
+
+/* Of a Mixpanel destination. */
+enum mixpanel_api { MIXPANEL_IMPORT, MIXPANEL_TRACK };
 
 struct conf_destination {
     char *name;
     enum destination_type type;
     char *path;         /* jsonl, sqlite */
-    char *url;          /* http */
+    char *url;          /* network kinds; vendors: scheme, host, prefix */
     char *body;         /* http: template with one "{events}", or NULL: [..] */
     char *content_type; /* http; default application/json */
-    char *bearer_file;  /* http: secret sent as Authorization: Bearer */
-    char *ca;           /* http: PEM file, or NULL for the system's */
-    unsigned batch;     /* fragments an upload; default 200 */
+    char *secret_file;  /* http: sent as Authorization: Bearer, or NULL;
+                         * mixpanel: token; ga4: api_secret */
+    enum mixpanel_api api;
+    char *measurement_id; /* ga4 */
+    char *ca;           /* network kinds: PEM file, or NULL for the system's */
+    unsigned batch;     /* fragments an upload; the default is the type's */
     int64_t timeout_ms; /* a transfer; default 10 s */
     unsigned concurrency; /* transfers at once; default 2 */
     int64_t max_age_ms;   /* connection; 0 = library default */
@@ -156,5 +165,11 @@ const struct conf_destination *conf_find_destination(const struct conf_site *s,
                                                      const char *name);
 
 const char *destination_type_name(enum destination_type type);
+
+/* Delivered over the network by libcurl, not written here. */
+bool destination_is_network(enum destination_type type);
+
+/* The form in which a destination of this type takes events. */
+enum wire_form destination_wire(enum destination_type type);
 
 #endif

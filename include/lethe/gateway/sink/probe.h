@@ -1,6 +1,7 @@
 /* probe.h - `destination test`: could a batch be delivered there now? Sends
  * nothing of anybody: files and databases are opened for writing, network
- * destinations get an empty batch. Blocks for at most the destination's
+ * destinations get an empty batch, GA4 a made-up event at its validation
+ * address, which keeps nothing. Blocks for at most the destination's
  * timeout. */
 #ifndef LETHE_GATEWAY_SINK_PROBE_H
 #define LETHE_GATEWAY_SINK_PROBE_H

@@ -69,7 +69,8 @@ void net_loop_close(struct net_loop *l);
 
 enum net_result {
     NET_ACCEPTED,  /* 2xx */
-    NET_RETRY,     /* no answer, 408, 429, 5xx: again later */
+    NET_PARTIAL,   /* all but the named events were accepted */
+    NET_RETRY,     /* no answer, 401, 403, 407, 408, 429, 5xx: again later */
     NET_REFUSED,   /* any other answer: halve, then dead-letter */
     NET_TLS_FAILED /* certificate or name: not sent; retry, tls.fail record */
 };
@@ -77,17 +78,24 @@ struct net_outcome {
     enum net_result result;
     int status;             /* HTTP status, or 0 */
     int64_t retry_after_ms; /* from the answer; 0 none */
+    /* NET_PARTIAL: positions in the batch, ascending; valid during the call */
+    const unsigned *failed;
+    unsigned failed_count;
 };
 typedef void net_done_fn(void *ctx, struct net_transfer *t,
                          const struct net_outcome *outcome);
 
-/* Plain http off loopback, redirects, proxies, netrc, cookies: refused or
+/* Uploads as the destination's type has them: JSON arrays or a template
+ * (http), /import or /track (mixpanel), Measurement Protocol (ga4).
+ * `testing`: for `destination test`; GA4 then means its validation address.
+ * Plain http off loopback, redirects, proxies, netrc, cookies: refused or
  * off (design.md section 4). Reads secrets now. Errors: ST_DENIED (with the
  * key fault logged), ST_SYNTAX (URL), ST_NOMEM. */
 enum status net_sink_open(struct net_loop *l, const struct conf_destination *d,
-                          struct net_sink **out) MUST_CHECK;
-/* Send one batch. `gpc`: add Sec-GPC: 1. The body is copied. `done` is called
- * once on the loop's thread unless the transfer is cut first. */
+                          bool testing, struct net_sink **out) MUST_CHECK;
+/* Send one batch, all of one group. `gpc`: add Sec-GPC: 1. The body is copied.
+ * `done` is called once on the loop's thread unless the transfer is cut first.
+ */
 enum status net_send(struct net_sink *s, const struct fragment *f,
                      unsigned count, bool gpc, net_done_fn *done, void *ctx,
                      struct net_transfer **out) MUST_CHECK;

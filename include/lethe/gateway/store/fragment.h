@@ -11,10 +11,11 @@
 #include "lethe/policy/base/slice.h"
 #include "lethe/policy/base/status.h"
 #include "lethe/policy/clean_hit.h"
+#include "lethe/policy/wire.h"
 
-#define FRAGMENT_BODY_MAX  262144u /* wire-ready bytes of one event */
-#define FRAGMENT_TAGS_MAX  8u      /* HIT_IDENTIFIERS_MAX */
-#define FRAGMENT_GROUP_MAX 64u     /* grouping key, e.g. a client id */
+#define FRAGMENT_BODY_MAX  262144u        /* wire-ready bytes of one event */
+#define FRAGMENT_TAGS_MAX  8u             /* HIT_IDENTIFIERS_MAX */
+#define FRAGMENT_GROUP_MAX WIRE_GROUP_MAX /* grouping key: a client id ... */
 #define BLOB_NONCE_BYTES   24u
 #define BLOB_OVERHEAD      (BLOB_NONCE_BYTES + 16u)
 
