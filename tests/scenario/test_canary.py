@@ -157,7 +157,7 @@ def plant_optouts(p):
         case = "opted out by " + kind
         mark = p.marker(case)
         person = mark("identifier")
-        body = json.dumps({kind: person, mark("optout key"): mark("optout value")})
+        body = json.dumps({kind: person, "ids": {mark("a kind of its own"): mark("another id")}})
         answer = p.send(request(full_head(mark, "/v1/optout"), body.encode()), 200, case)
         receipt = json.loads(answer.split(b"\r\n\r\n", 1)[1])["receipt"]
         p.answers.pop()  # its own answer is where it may stand
@@ -167,6 +167,9 @@ def plant_optouts(p):
             p.send(request(full_head(mark, "/v1/optin"),
                            json.dumps({"receipt": receipt}).encode()), 200, case)
     mark = p.marker("optin")
+    p.send(request(full_head(mark, "/v1/optout"), json.dumps(
+        {"session_id": mark("id"), mark("optout key"): mark("optout value")}).encode()),
+           400, "unknown key")
     p.send(request(full_head(mark, "/v1/optin"), json.dumps(
         {"receipt": mark("false receipt")}).encode()), 200, "false receipt")
     p.send(request(full_head(mark, "/v1/optin"), json.dumps(
