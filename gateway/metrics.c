@@ -115,6 +115,7 @@ static bool is_permission(unsigned reason)
     case REASON_OPTED_OUT_THEN:
     case REASON_GPC:
     case REASON_DNT:
+    case REASON_CONSENT_MODE:
         return true;
     default:
         return false;

@@ -69,6 +69,43 @@ static enum answer app_answer(const struct purpose_plan *purpose,
     return best;
 }
 
+static enum answer type_answer(const struct consent_mode *m,
+                               enum consent_type type)
+{
+    switch ((enum consent_said)m->said[type]) {
+    case CONSENT_GRANTED:
+        return SAID_YES;
+    case CONSENT_UNSET:
+        return SAID_NOTHING;
+    case CONSENT_UNKNOWN:
+    case CONSENT_DENIED:
+        break;
+    }
+    return SAID_NO;
+}
+
+/* What consent mode says of one purpose: a yes of every storage it is mapped
+ * to is a yes, and any no is a no. A purpose that is mapped to none is
+ * analytics: its no counts, its yes opens nothing (law 9, R65). */
+static enum answer mode_answer(const struct purpose_plan *purpose,
+                               const struct consent_mode *m)
+{
+    bool ads = purpose->consent_mode_ads;
+    bool analytics = purpose->consent_mode_analytics || !ads;
+    enum answer a = type_answer(m, CONSENT_ANALYTICS_STORAGE);
+    enum answer s = type_answer(m, CONSENT_AD_STORAGE);
+
+    if ((analytics && a == SAID_NO) ||
+        (ads &&
+         (s == SAID_NO || type_answer(m, CONSENT_AD_USER_DATA) == SAID_NO ||
+          type_answer(m, CONSENT_AD_PERSONALIZATION) == SAID_NO)))
+        return SAID_NO;
+    if ((purpose->consent_mode_analytics && a != SAID_YES) ||
+        (ads && s != SAID_YES) || (!purpose->consent_mode_analytics && !ads))
+        return SAID_NOTHING;
+    return SAID_YES;
+}
+
 static bool signal_denies(bool sent, enum signal_policy rule,
                           const struct purpose_plan *purpose)
 {
@@ -81,8 +118,10 @@ static enum audit_reason why_denied(const struct policy *p,
                                     const struct purpose_plan *purpose,
                                     const struct consent_signals *s)
 {
-    enum answer app = app_answer(purpose, s->app);
+    enum answer app = app_answer(purpose, s->app), mode = SAID_NOTHING;
 
+    if (p->enforce_consent_mode)
+        mode = mode_answer(purpose, &s->mode);
     if (s->denied)
         return REASON_CONSENT_DENIED;
     if (app == SAID_NO)
@@ -91,8 +130,13 @@ static enum audit_reason why_denied(const struct policy *p,
         return REASON_GPC;
     if (signal_denies(s->dnt, p->dnt, purpose))
         return REASON_DNT;
+    /* Cookieless pings still say much of a person: nothing of them goes on. */
+    if (p->enforce_consent_mode &&
+        (s->mode.cookieless ||
+         (purpose->basis == BASIS_CONSENT && mode == SAID_NO)))
+        return REASON_CONSENT_MODE;
     if (purpose->basis == BASIS_CONSENT && app != SAID_YES &&
-        !purpose->asserted)
+        mode != SAID_YES && !purpose->asserted)
         return REASON_NO_CONSENT;
     return REASON_NONE;
 }

@@ -42,7 +42,8 @@
     X(21, PROFILE_UPDATE, "profile-update")                                    \
     X(22, INTERNAL, "internal")                                                \
     X(23, KEY_GONE, "key-gone")                                                \
-    X(24, OPTED_OUT_THEN, "opted-out-then")
+    X(24, OPTED_OUT_THEN, "opted-out-then")                                    \
+    X(25, CONSENT_MODE, "consent-mode")
 
 /* Requests refused before a decision: batch.d.ref. */
 #define AUDIT_REFUSALS(X)                                                      \

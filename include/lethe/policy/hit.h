@@ -5,6 +5,7 @@
 #define LETHE_POLICY_HIT_H
 
 #include "lethe/policy/base/slice.h"
+#include "lethe/policy/consent_mode.h"
 #include "lethe/policy/ids.h"
 #include "lethe/policy/json_reader.h"
 
@@ -25,6 +26,7 @@ struct consent_signals {
     bool dnt;                    /* the same for DNT */
     bool denied;                 /* "consent": "denied" */
     const struct json_node *app; /* object purpose-name -> bool, or NULL */
+    struct consent_mode mode;    /* what Google's tags say */
 };
 
 struct hit {
