@@ -202,12 +202,15 @@ static enum status sweep_one(void *ctx, uint64_t number,
     return sweep_add(g->sweep, g->spool_keys, number, tag);
 }
 
-enum status build_sweep_sets(struct gateway *g)
+enum status build_sweep_sets(struct gateway *g, uint64_t journal_seen)
 {
-    enum status st = ST_OK;
+    uint64_t after = 0;
+    enum status st = outage_seen(g->outage, &after);
 
-    if (optout_health_of(g->optouts) == OPTOUT_SOUND)
-        st = optout_each_set(g->optouts, 0, sweep_one, g);
+    if (journal_seen < after)
+        after = journal_seen;
+    if (st == ST_OK && optout_health_of(g->optouts) == OPTOUT_SOUND)
+        st = optout_each_set(g->optouts, after, sweep_one, g);
     if (st == ST_OK)
         build_optout_unsaved(g, atomic_load(&g->optouts_unsaved));
     return st;
@@ -267,7 +270,7 @@ int build_from_disk(struct gateway *g, struct conf *c)
         return 1;
     record_health(g);
     sweep_hold(g->sweep, true); /* until the sets are whole */
-    return build_sweep_sets(g) == ST_OK
+    return build_sweep_sets(g, journal.optout_seen) == ST_OK
                ? 0
                : build_refuse("opt-out list",
                               "the sweep sets could not be rebuilt");

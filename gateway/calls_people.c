@@ -219,7 +219,7 @@ void call_subject_accept_loss(struct gateway *g,
     if (st == ST_OK)
         st = optout_accept_loss(g->optouts);
     if (st == ST_OK)
-        st = build_sweep_sets(g);
+        st = build_sweep_sets(g, UINT64_MAX); /* nothing waits */
     if (st != ST_OK) {
         call_fail(out, 1, status_name(st),
                   "the loss could not be accepted: everyone is opted out");

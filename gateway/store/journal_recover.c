@@ -144,7 +144,7 @@ static void find_damage(const struct scan *c, struct journal_recovery *out)
 
 static enum status take_blobs(struct journal *j, struct segment *s,
                               const struct journal_header *h,
-                              const uint8_t *group)
+                              const uint8_t *group, uint64_t *io_seen)
 {
     struct blob_entry e;
     struct share *share;
@@ -159,6 +159,8 @@ static enum status take_blobs(struct journal *j, struct segment *s,
         if (st != ST_OK)
             return st;
         d->cleared += e.count;
+        if (e.optout_seen < *io_seen)
+            *io_seen = e.optout_seen;
         journal_destination_note(j, s, index, h, e.first_fragment + e.count);
     }
     return ST_OK;
@@ -198,7 +200,8 @@ static enum status take_counts(struct journal *j,
 }
 
 /* Groups come in the order of their sequences: the newest marks win. */
-static enum status take_group(struct journal *j, const struct seen *g)
+static enum status take_group(struct journal *j, const struct seen *g,
+                              struct journal_recovery *out)
 {
     struct segment *s = g->segment;
     struct journal_header h;
@@ -215,7 +218,7 @@ static enum status take_group(struct journal *j, const struct seen *g)
         journal_segment_add_group(s, &h, g->offset);
         if (h.sections > 0)
             s->rows_last = h.sequence;
-        st = take_blobs(j, s, &h, head);
+        st = take_blobs(j, s, &h, head, &out->optout_seen);
     }
     if (st == ST_OK)
         st = take_counts(j, &h, head);
@@ -243,7 +246,7 @@ static enum status take_all(struct journal *j, const struct scan *c,
         }
         if (g->offset < s->used)
             continue;
-        enum status st = take_group(j, g);
+        enum status st = take_group(j, g, out);
         if (st != ST_OK)
             return st;
         out->groups++;
@@ -303,7 +306,7 @@ static enum status scan_all(struct journal *j, struct scan *c)
 enum status journal_recover(struct journal *j, struct journal_recovery *out)
 {
     struct scan c = {0};
-    struct journal_recovery found = {0};
+    struct journal_recovery found = {.optout_seen = UINT64_MAX};
     enum status st = scan_all(j, &c);
 
     if (st != ST_OK)

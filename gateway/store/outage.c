@@ -53,6 +53,7 @@ enum statement {
     REVIVE,
     COUNT,
     USES_KEY,
+    SEEN,
     PAGES,
     FREE_PAGES,
     GIVE_BACK,
@@ -81,6 +82,7 @@ static const char *const statement_sql[STATEMENTS] = {
               " WHERE kind=?1 AND (?2=0 OR destination=?2)",
     [USES_KEY] = "SELECT EXISTS(SELECT 1 FROM waiting"
                  " WHERE slot=?1 AND use=?2)",
+    [SEEN] = "SELECT COALESCE(MIN(optout_seen),-1) FROM waiting",
     [PAGES] = "PRAGMA page_count",
     [FREE_PAGES] = "PRAGMA freelist_count",
     [GIVE_BACK] = "PRAGMA incremental_vacuum(2048)",
@@ -413,6 +415,19 @@ enum status outage_count(struct outage *o, enum outage_kind kind,
         *out_rows = (uint64_t)sqlite3_column_int64(s, 0);
         *out_fragments = (uint64_t)sqlite3_column_int64(s, 1);
         *out_oldest_ms = sqlite3_column_int64(s, 2);
+        st = ST_OK;
+    }
+    statement_end(o, s);
+    return st;
+}
+
+enum status outage_seen(struct outage *o, uint64_t *out_seen)
+{
+    sqlite3_stmt *s = statement_begin(o, SEEN);
+    enum status st = ST_IO;
+
+    if (sqlite3_step(s) == SQLITE_ROW) {
+        *out_seen = (uint64_t)sqlite3_column_int64(s, 0);
         st = ST_OK;
     }
     statement_end(o, s);

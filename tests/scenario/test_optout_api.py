@@ -5,7 +5,7 @@ import re
 import unittest
 
 from harness import Gateway, event, main, wait_until
-from optouts import arrived, everywhere, numbered, opt_out, records
+from optouts import arrived, everywhere, numbered, opt_out, pause_all, records
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 RECEIPT = r"lo1-[A-Za-z0-9_-]{43}"
@@ -35,8 +35,35 @@ class Api(unittest.TestCase):
             g.post("/v1/events", [
                 numbered(1, "a"), numbered(2, "b"), numbered(3, "s", device_id="d"),
                 numbered(4, 12345678901234567890), numbered(5, "s", user_id="jane@example.ORG"),
-                numbered(6, "v7"), numbered(7, "x" * 1024), numbered(8, "fine")])
-            self.assertTrue(everywhere(g, [8]), arrived(g))
+                numbered(6, "v7"), numbered(7, "x" * 1024), numbered(8, "fine"),
+                # one of several is enough, whichever it is
+                numbered(9, "a", device_id="fine", user_id="too"),
+                numbered(10, "s", device_id="d", user_id="too"),
+                numbered(11, "s", device_id="fine", user_id="JANE@example.org"),
+                numbered(12, "s", device_id="fine", group_id="v3"),
+                numbered(13, "s", device_id="fine", user_id="too")])
+            self.assertTrue(everywhere(g, [8, 13]), arrived(g))
+
+    def test_r42_further_fields_that_name_a_person(self):
+        with Gateway(start=False) as g:
+            g.write_policy(g.read_policy().replace(
+                '"optout_identifiers": []', '"optout_identifiers": ["customer.mail", "badge"]'))
+            g.start()
+            opt_out(g, ids={"mail": "Jane@Example.org", "badge": "77"})
+            def about(n, **fields):
+                e = numbered(n)
+                e["details"].update(fields)
+                return e
+            g.post("/v1/events", [
+                about(1, customer={"mail": "jane@example.ORG"}), about(2, badge=77),
+                about(3, badge="78", customer={"mail": "joe@example.org"}),
+                about(4, mail="jane@example.org"), about(5, customer="jane@example.org")])
+            self.assertTrue(everywhere(g, [3, 4, 5]), arrived(g))
+            pause_all(g)  # and they sweep what waits
+            g.post("/v1/events", [about(6, badge="78"), about(7, badge="79")])
+            opt_out(g, ids={"badge": 78})
+            pause_all(g, False)
+            self.assertTrue(everywhere(g, [3, 4, 5, 7]), arrived(g))
 
     def test_r60_each_receipt_lifts_its_own_entry_and_the_ninth_none(self):
         with Gateway() as g:

@@ -39,6 +39,24 @@ static int setup(void **state)
     return fixture_setup(state);
 }
 
+/* Where the sweep sets begin at a start (storage.md section 4). */
+static void recovery_tells_the_lowest_optout_number_that_a_blob_saw(
+    void **state)
+{
+    struct fixture *f = *state;
+    struct group *rows_only = group_new();
+
+    assert_true(f->found.optout_seen == UINT64_MAX);
+    assert_int_equal(append_blob(f, A, 1, 9, 10), ST_OK);
+    assert_int_equal(append_blob(f, B, 1, 7, 10), ST_OK);
+    assert_int_equal(append_blob(f, A, 1, 8, 10), ST_OK);
+    add_rows(rows_only, 1, 1, 1); /* saw nothing: nobody's events */
+    assert_int_equal(journal_append(f->j, &rows_only, 1, WALL), ST_OK);
+    group_unref(rows_only);
+    reopen(f);
+    assert_true(f->found.optout_seen == 7);
+}
+
 static void blobs_come_back_in_order_to_their_destination(void **state)
 {
     struct fixture *f = *state;
@@ -556,6 +574,7 @@ static void the_sequence_of_a_new_journal_is_beyond_an_older_ones(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(recovery_tells_the_lowest_optout_number_that_a_blob_saw),
         T(blobs_come_back_in_order_to_their_destination),
         T(a_cursor_with_a_sequence_starts_there),
         T(segments_follow_and_survive_a_restart),

@@ -164,6 +164,25 @@ static void counts_are_of_what_is_not_done(void **state)
     assert_false(uses);
 }
 
+static void the_lowest_optout_number_of_waiting_and_dead(void **state)
+{
+    struct fixture *f = *state;
+    struct outage_row a = sample(OUTAGE_WAITING, 1), b = sample(OUTAGE_DEAD, 2);
+    uint64_t seen = 0;
+
+    a.optout_seen = 12;
+    b.optout_seen = 5;
+    assert_int_equal(outage_seen(f->o, &seen), ST_OK);
+    assert_true(seen == UINT64_MAX);
+    assert_int_equal(outage_put(f->o, &a, SLICE("a")), ST_OK);
+    assert_int_equal(outage_put(f->o, &b, SLICE("b")), ST_OK);
+    assert_int_equal(outage_seen(f->o, &seen), ST_OK);
+    assert_true(seen == 5);
+    assert_int_equal(outage_delete(f->o, b.id), ST_OK);
+    assert_int_equal(outage_seen(f->o, &seen), ST_OK);
+    assert_true(seen == 12);
+}
+
 static void the_dead_of_one_destination_or_all_wait_again(void **state)
 {
     struct fixture *f = *state;
@@ -256,6 +275,7 @@ int main(void)
         T(the_oldest_comes_first_and_ids_are_not_used_again),
         T(one_bad_row_of_many_stores_none),
         T(counts_are_of_what_is_not_done),
+        T(the_lowest_optout_number_of_waiting_and_dead),
         T(the_dead_of_one_destination_or_all_wait_again),
         T(deleted_bytes_leave_the_file_and_space_comes_back),
         T(a_foreign_or_newer_database_is_refused),

@@ -23,8 +23,10 @@ int build_from_disk(struct gateway *g, struct conf *c);
 void build_optout_unsaved(void *gateway, bool unsaved);
 /* The list's newest number into the epoch file. */
 void build_note_optouts(struct gateway *g);
-/* Fill the sweep sets from the list, then let deliveries go if the list is
- * sound. Also after a loss was accepted. Errors: ST_IO, ST_NOMEM. */
-enum status build_sweep_sets(struct gateway *g) MUST_CHECK;
+/* Fill the sweep sets with the opt-outs that came after the lookups of what
+ * waits in the journal (`journal_seen`) and in outage.db, then let deliveries
+ * go if the list is sound. Errors: ST_IO, ST_NOMEM. */
+enum status build_sweep_sets(struct gateway *g,
+                             uint64_t journal_seen) MUST_CHECK;
 
 #endif

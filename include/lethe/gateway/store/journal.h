@@ -49,6 +49,7 @@ struct journal_recovery {
     uint64_t damaged;                  /* groups lost between valid ones */
     uint64_t damaged_from, damaged_to; /* their sequences */
     uint64_t next_sequence;
+    uint64_t optout_seen; /* smallest of its blobs; UINT64_MAX: no blob */
 };
 
 /* Open or create the folder; find the newest valid group and the newest

@@ -47,6 +47,8 @@ enum status outage_delete(struct outage *o, int64_t id) MUST_CHECK;
  * expiry of `expires_ms`; counts fragments. */
 enum status outage_revive(struct outage *o, uint64_t destination,
                           int64_t expires_ms, uint64_t *out_count) MUST_CHECK;
+/* The smallest optout_seen of all rows; UINT64_MAX: there is none. */
+enum status outage_seen(struct outage *o, uint64_t *out_seen) MUST_CHECK;
 /* Rows of a kind and destination (0 = all) and fragments not done. */
 enum status outage_count(struct outage *o, enum outage_kind kind,
                          uint64_t destination, uint64_t *out_rows,
