@@ -2,6 +2,7 @@
  *
  *   dialect_decode    beacon          -> hits        (raw, in the arena)
  *   consent_read_...  hit             -> signals that the app passes on
+ *   hit_add_named     hit             -> all that names a person in it
  *   ask_optouts       hit             -> on the list?
  *   consent_decide    signals, list   -> per purpose allow or deny
  *   decide            hit, consent    -> verdict     per destination
@@ -20,6 +21,7 @@
 #include "lethe/policy/decide.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/minimise.h"
+#include "lethe/policy/naming.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -111,44 +113,6 @@ const struct world *intake_world(const struct intake *in)
 }
 
 /* ---- identifiers ------------------------------------------------------- */
-
-/* The value at a dotted path of objects, or NULL. */
-static const struct json_node *at_path(const struct json_node *object,
-                                       struct slice path)
-{
-    while (object != NULL && path.len > 0) {
-        size_t dot = slice_find(path, '.');
-        object = json_member(object, slice_head(path, dot));
-        path = slice_skip(path, dot + 1);
-    }
-    return object;
-}
-
-/* What the policy lists in optout_identifiers also names a person: looked up
- * on the opt-out list, never sent. */
-static enum status add_listed_identifiers(struct taking *t)
-{
-    const struct policy *p = t->site->policy;
-    struct hit *h = t->hit;
-
-    for (unsigned i = 0; i < p->optout_identifier_count; i++) {
-        const struct json_node *v =
-            at_path(h->fields, p->optout_identifiers[i]);
-        if (v == NULL || v->text.len == 0 ||
-            (v->type != JSON_STRING && v->type != JSON_NUMBER))
-            continue;
-        if (h->identifier_count == HIT_IDENTIFIERS_MAX)
-            return ST_LIMIT;
-        struct identifier *id = &h->identifiers[h->identifier_count];
-        id->kind = ID_OTHER;
-        id->exact = v->text;
-        enum status st = dialect_canonical(v->text, t->arena, &id->canonical);
-        if (st != ST_OK)
-            return st;
-        h->identifier_count++;
-    }
-    return ST_OK;
-}
 
 /* Law 4: a hit is denied if any identifier in it is on the list. */
 static enum optout_state ask_optouts(struct taking *t)
@@ -413,7 +377,7 @@ static enum status take_hit(void *ctx, struct hit *h)
         return ST_LIMIT;
     consent_read_properties(p, h->fields, &h->signals);
     t->gpc = h->signals.gpc;
-    enum status st = add_listed_identifiers(t);
+    enum status st = hit_add_named(p, h, &t->view, t->arena);
     if (st == ST_LIMIT) {
         deny_all(t, REASON_TOO_MANY_IDENTIFIERS);
         st = ST_OK;

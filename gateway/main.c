@@ -35,6 +35,9 @@ static const struct cmd_option minimise_options[] = {
     {"--policy", "FILE", "the policy; or the name of a shipped one"},
     {"--destination", "NAME", "whose rules; the policy's first if left out"},
 };
+static const struct cmd_option check_options[] = {
+    {"--profile", "NAME", "judge every destination by this profile"},
+};
 static const struct cmd_option show_options[] = {
     {"--words", NULL, "the policy as sentences"},
     {"--effective", NULL, "every rule with its number and origin"},
@@ -73,8 +76,9 @@ const struct cmd cmd_table[] = {
      OPTIONS(config_only), cmd_remote},
     {"status", "", "How the running gateway does.", OPTIONS(config_only),
      cmd_remote},
-    {"policy check", "FILE", "Check a policy as a load would.", NULL, 0,
-     cmd_policy_check},
+    {"policy check", "FILE",
+     "Check a policy as a load would; with --profile, each requirement.",
+     OPTIONS(check_options), cmd_policy_check},
     {"policy explain", "POLICY [EVENTS]",
      "What becomes of each event of a sample, field by field.", NULL, 0,
      cmd_policy_explain},

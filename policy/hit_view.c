@@ -123,6 +123,8 @@ static uint32_t always_stripped(const struct hit *h)
         classes |= UINT32_C(1) << CLASS_ADDRESS;
     if (h->client_id.len > 0)
         classes |= UINT32_C(1) << CLASS_EVENT_ID;
+    if (h->unknown_keys > 0)
+        classes |= UINT32_C(1) << CLASS_UNKNOWN_FIELD;
     return classes;
 }
 
@@ -137,7 +139,7 @@ static void look_up(struct walk *w, const struct event_plan *event,
         view->lists[i] = NULL;
         view->ranks[i] = RANK_NONE;
     }
-    view->unknown_fields = 0;
+    view->unknown_fields = h->unknown_keys;
     view->classes = always_stripped(h);
     if (h->fields != NULL && h->fields->type == JSON_OBJECT &&
         event->keys != NULL)

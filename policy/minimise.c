@@ -240,6 +240,39 @@ enum fate field_apply(const struct rule_scope *s,
     return list_apply(s, r, plan->path, &e, out);
 }
 
+/* What pseudonym_field() would take. */
+static bool is_identifier(const struct json_node *n)
+{
+    return (n->type == JSON_STRING || n->type == JSON_NUMBER) &&
+           n->text.len > 0;
+}
+
+bool hit_view_texts(const struct event_plan *event, const struct hit_view *view,
+                    unsigned field, struct slice *out, unsigned max,
+                    unsigned *out_count)
+{
+    const struct json_node *n = view->values[field];
+    struct elements e = {.field = (int)field, .rank = view->ranks[field]};
+
+    *out_count = 0;
+    if (n == NULL)
+        return false;
+    if (!event->fields[field].many)
+        collect_one(&e, n);
+    else if (n->type == JSON_ARRAY && view->lists[field] != NULL)
+        collect(&e, view->lists[field], n);
+    else if (n->type == JSON_ARRAY)
+        collect_plain(&e, n);
+    for (unsigned i = 0; i < e.count; i++) {
+        if (!is_identifier(e.at[i]))
+            continue;
+        if (*out_count == max)
+            return true;
+        out[(*out_count)++] = e.at[i]->text;
+    }
+    return e.more;
+}
+
 enum fate context_apply(const struct rule_scope *s, const struct rule *r,
                         struct slice value, struct clean_value *out)
 {

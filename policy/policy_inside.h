@@ -169,6 +169,9 @@ bool path_check(struct slice path, bool *out_many, bool *out_wildcard);
 struct key_table *keys_build(struct load *l, const struct key_path *paths,
                              unsigned count);
 
+/* Lists each event's fields that are a pseudonym anywhere. */
+void naming_make(struct load *l);
+
 /* policy_find.c */
 void index_build(struct load *l, const struct at *events);
 

@@ -168,6 +168,7 @@ static enum status compile(struct load *l)
         return ST_NOMEM;
     if (l->problems->errors > 0)
         return ST_TYPE;
+    naming_make(l);
     finish_listing(l);
     if (l->nomem)
         return ST_NOMEM;

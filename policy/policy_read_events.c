@@ -231,3 +231,30 @@ void read_events(struct load *l, const struct at *root)
         return;
     index_build(l, &all);
 }
+
+static bool is_naming(const struct load *l, const struct event_plan *e,
+                      unsigned field)
+{
+    for (unsigned d = 0; d < l->p->destination_count; d++)
+        if (e->to[d].fields[field].kind == RULE_PSEUDONYM)
+            return true;
+    return false;
+}
+
+void naming_make(struct load *l)
+{
+    for (unsigned i = 0; i < l->p->event_count; i++) {
+        struct event_plan *e = &l->p->events[i];
+        uint16_t list[POLICY_FIELDS_MAX];
+        unsigned n = 0;
+        for (unsigned k = 0; k < e->field_count; k++)
+            if (is_naming(l, e, k))
+                list[n++] = (uint16_t)k;
+        uint16_t *naming = load_alloc(l, n, sizeof(*naming));
+        if (naming == NULL)
+            return;
+        memcpy(naming, list, n * sizeof(*naming));
+        e->naming = naming;
+        e->naming_count = n;
+    }
+}

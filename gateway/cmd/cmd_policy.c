@@ -14,9 +14,8 @@
 #define OUTPUT_MAX (64u << 20)
 #define PATH_BYTES 4096
 
-/* Parse and make sure libsodium works. -1: go on. */
-static int begin(const struct cmd *self, int argc, char **argv,
-                 unsigned positionals_min, struct cmd_line *l)
+int cmd_begin_policy(const struct cmd *self, int argc, char **argv,
+                     unsigned positionals_min, struct cmd_line *l)
 {
     int code = cmd_parse(self, argc, argv, l);
 
@@ -46,35 +45,12 @@ static int print_text(const struct cmd_line *l, const struct buf *text)
     return CMD_OK;
 }
 
-int cmd_policy_check(const struct cmd *self, int argc, char **argv)
-{
-    struct policy *p = NULL;
-    struct cmd_line l;
-    int code = begin(self, argc, argv, 1, &l);
-
-    if (code >= 0)
-        return code;
-    enum status st = sample_policy(l.positionals[0], &p);
-    if (l.json)
-        (void)printf("{\"ok\":%s,\"hash\":\"%s\"}\n",
-                     st == ST_OK ? "true" : "false",
-                     st == ST_OK ? p->hash_text : "");
-    else if (st == ST_OK)
-        (void)printf("%s: policy %.*s version %.*s is fine\n"
-                     "%u events, %u destinations, %u rules, hash %s\n",
-                     l.positionals[0], SLICE_ARG(p->name),
-                     SLICE_ARG(p->version), p->event_count,
-                     p->destination_count, p->rule_count, p->hash_text);
-    policy_unref(p);
-    return st == ST_OK ? CMD_OK : CMD_WRONG;
-}
-
 int cmd_policy_show(const struct cmd *self, int argc, char **argv)
 {
     struct policy *p = NULL;
     struct cmd_line l;
     struct buf out;
-    int code = begin(self, argc, argv, 1, &l);
+    int code = cmd_begin_policy(self, argc, argv, 1, &l);
 
     if (code >= 0)
         return code;
@@ -97,13 +73,47 @@ int cmd_policy_show(const struct cmd *self, int argc, char **argv)
     return code;
 }
 
+static int say_diff(const struct cmd_line *l, struct buf *lines, bool loosens)
+{
+    if (lines->len == 0)
+        buf_put(lines, SLICE("nothing changes for people\n"));
+    if (loosens)
+        buf_put(lines, SLICE("this change allows more than before\n"));
+    return print_text(l, lines);
+}
+
+/* {"loosens":true,"changes":["more: ...", ...]} */
+static int print_diff(const struct buf *lines, bool loosens)
+{
+    struct slice rest = buf_slice(lines);
+    struct buf out;
+
+    buf_init(&out, OUTPUT_MAX);
+    buf_printf(&out, "{\"loosens\":%s,\"changes\":[",
+               loosens ? "true" : "false");
+    for (const char *comma = ""; rest.len > 0; comma = ",") {
+        size_t end = slice_find(rest, '\n');
+        buf_printf(&out, "%s", comma);
+        buf_put_json_string(&out, slice_head(rest, end));
+        rest = slice_skip(rest, end + 1);
+    }
+    buf_put(&out, SLICE("]}\n"));
+    int code = out.failed || lines->failed
+                   ? cmd_fail(CMD_WRONG, "too much to print")
+                   : CMD_OK;
+    if (code == CMD_OK)
+        (void)fwrite(out.data, 1, out.len, stdout);
+    buf_free(&out);
+    return code;
+}
+
 int cmd_policy_diff(const struct cmd *self, int argc, char **argv)
 {
     struct policy *before = NULL, *after = NULL;
     bool loosens = false;
     struct cmd_line l;
     struct buf out;
-    int code = begin(self, argc, argv, 2, &l);
+    int code = cmd_begin_policy(self, argc, argv, 2, &l);
 
     if (code >= 0)
         return code;
@@ -113,11 +123,7 @@ int cmd_policy_diff(const struct cmd *self, int argc, char **argv)
         policy_diff_words(before, after, &out, &loosens) != ST_OK)
         code = CMD_WRONG;
     else {
-        if (out.len == 0)
-            buf_put(&out, SLICE("nothing changes for people\n"));
-        if (loosens)
-            buf_put(&out, SLICE("this change allows more than before\n"));
-        code = print_text(&l, &out);
+        code = l.json ? print_diff(&out, loosens) : say_diff(&l, &out, loosens);
     }
     buf_free(&out);
     policy_unref(before);
@@ -130,7 +136,7 @@ int cmd_policy_draft(const struct cmd *self, int argc, char **argv)
     struct cmd_line l;
     struct buf sample, out;
     unsigned skipped = 0;
-    int code = begin(self, argc, argv, 0, &l);
+    int code = cmd_begin_policy(self, argc, argv, 0, &l);
 
     if (code >= 0)
         return code;
@@ -187,7 +193,7 @@ int cmd_minimise(const struct cmd *self, int argc, char **argv)
 {
     struct policy *p = NULL;
     struct cmd_line l;
-    int code = begin(self, argc, argv, 0, &l);
+    int code = cmd_begin_policy(self, argc, argv, 0, &l);
 
     if (code >= 0)
         return code;
@@ -216,7 +222,7 @@ int cmd_policy_explain(const struct cmd *self, int argc, char **argv)
 {
     struct policy *p = NULL;
     struct cmd_line l;
-    int code = begin(self, argc, argv, 1, &l);
+    int code = cmd_begin_policy(self, argc, argv, 1, &l);
 
     if (code >= 0)
         return code;
@@ -252,7 +258,7 @@ static unsigned differing_line(struct slice a, struct slice b)
     return 0;
 }
 
-static bool run_case(const char *folder, const char *name)
+static bool run_case(const char *folder, const char *name, bool json)
 {
     char path[PATH_BYTES];
     struct policy *p = NULL;
@@ -281,7 +287,8 @@ static bool run_case(const char *folder, const char *name)
                       line);
     ok = line == 0;
 out:
-    (void)printf("%s %s\n", ok ? "ok  " : "FAIL", name);
+    if (!json)
+        (void)printf("%s %s\n", ok ? "ok  " : "FAIL", name);
     policy_unref(p);
     buf_free(&events);
     buf_free(&expected);
@@ -299,7 +306,7 @@ int cmd_policy_test(const struct cmd *self, int argc, char **argv)
     struct dirent **list = NULL;
     struct cmd_line l;
     unsigned failed = 0;
-    int code = begin(self, argc, argv, 1, &l);
+    int code = cmd_begin_policy(self, argc, argv, 1, &l);
 
     if (code >= 0)
         return code;
@@ -307,10 +314,12 @@ int cmd_policy_test(const struct cmd *self, int argc, char **argv)
     if (count <= 0)
         return cmd_fail(CMD_USAGE, "%s holds no test cases", l.positionals[0]);
     for (int i = 0; i < count; i++) {
-        failed += !run_case(l.positionals[0], list[i]->d_name);
+        failed += !run_case(l.positionals[0], list[i]->d_name, l.json);
         free(list[i]);
     }
     free(list);
-    (void)printf("%d passed, %u failed\n", count - (int)failed, failed);
+    (void)printf(l.json ? "{\"passed\":%d,\"failed\":%u}\n"
+                        : "%d passed, %u failed\n",
+                 count - (int)failed, failed);
     return failed == 0 ? CMD_OK : CMD_WRONG;
 }

@@ -19,7 +19,7 @@
 
 /* ---- policies ------------------------------------------------------------ */
 
-static void print_problems(const struct policy_problems *problems)
+void sample_print_problems(const struct policy_problems *problems)
 {
     for (unsigned i = 0; i < problems->count; i++) {
         const struct policy_problem *p = &problems->list[i];
@@ -28,28 +28,35 @@ static void print_problems(const struct policy_problems *problems)
     }
 }
 
-enum status sample_policy(const char *path, struct policy **out)
+enum status sample_policy_read(const char *path, struct policy **out,
+                               struct policy_problems *problems)
 {
-    struct policy_problems *problems = calloc(1, sizeof(*problems));
     struct buf text;
-    struct slice source;
-    enum status st = ST_NOMEM;
 
+    problems->count = problems->errors = 0;
     buf_init(&text, 0);
-    if (problems == NULL)
-        return st;
-    st = file_read(path, JSON_FILE_MAX, &text);
-    source = buf_slice(&text);
+    enum status st = file_read(path, JSON_FILE_MAX, &text);
+    struct slice source = buf_slice(&text);
     if (st == ST_IO && errno == ENOENT &&
         policy_shipped(NULL, slice_of(path), &source) == ST_OK)
         st = ST_OK;
     if (st != ST_OK)
-        (void)fprintf(stderr, "lethe: %s: %s\n", path, strerror(errno));
-    else {
+        (void)fprintf(stderr, "lethe: %s: %s\n", path,
+                      st == ST_IO ? strerror(errno) : status_name(st));
+    else
         st = policy_load(source, path, policy_shipped, NULL, out, problems);
-        print_problems(problems);
-    }
     buf_free(&text);
+    return st;
+}
+
+enum status sample_policy(const char *path, struct policy **out)
+{
+    struct policy_problems *problems = calloc(1, sizeof(*problems));
+
+    if (problems == NULL)
+        return ST_NOMEM;
+    enum status st = sample_policy_read(path, out, problems);
+    sample_print_problems(problems);
     free(problems);
     return st;
 }

@@ -27,6 +27,20 @@ struct decoding {
     void *ctx;
 };
 
+/* Query keys beside the write key: dropped, and counted with the request's
+ * first event (R9). */
+static unsigned unknown_query_keys(struct slice query)
+{
+    unsigned n = 0;
+
+    while (query.len > 0) {
+        struct slice part = slice_head(query, slice_find(query, '&'));
+        n += part.len > 0 && !slice_starts(part, SLICE("key="));
+        query = slice_skip(query, part.len + 1);
+    }
+    return n;
+}
+
 /* `event` NULL: it could not even be read. */
 static enum status take(struct decoding *d, const struct json_node *event)
 {
@@ -38,6 +52,8 @@ static enum status take(struct decoding *d, const struct json_node *event)
     enum status st = event == NULL
                          ? ST_TYPE
                          : plain_event_read(event, c->beacon, c->arena, h);
+    if (st == ST_OK && c->decoded.understood == 0)
+        h->unknown_keys += unknown_query_keys(c->beacon->query);
     return dialect_take(c, st, h, d->sink, d->ctx);
 }
 

@@ -135,6 +135,46 @@ static void read_consent(const struct json_node *event, struct hit *h)
         h->signals.denied = n != NULL;
 }
 
+/* Members of `object` that are not among the `known`. */
+static unsigned count_unknown(const struct json_node *object,
+                              const struct slice *known, size_t known_count)
+{
+    unsigned unknown = 0;
+
+    for (const struct json_node *n = json_first(object); n != NULL;
+         n = json_next(object, n)) {
+        size_t i = 0;
+        while (i < known_count && !slice_eq(n->key, known[i]))
+            i++;
+        unknown += i == known_count;
+    }
+    return unknown;
+}
+
+/* R9: what this dialect has no place for is dropped, and counted. */
+static unsigned unknown_keys(const struct json_node *event,
+                             const struct json_node *context)
+{
+    static const struct slice outer[] = {
+        SLICE_INIT("action"),    SLICE_INIT("details"),
+        SLICE_INIT("timestamp"), SLICE_INIT("session_id"),
+        SLICE_INIT("user_id"),   SLICE_INIT("device_id"),
+        SLICE_INIT("group_id"),  SLICE_INIT("id"),
+        SLICE_INIT("consent"),   SLICE_INIT("context"),
+    };
+    static const struct slice inner[] = {
+        SLICE_INIT("url"),        SLICE_INIT("referrer"), SLICE_INIT("title"),
+        SLICE_INIT("user_agent"), SLICE_INIT("language"), SLICE_INIT("screen"),
+        SLICE_INIT("campaign"),   SLICE_INIT("ip"),       SLICE_INIT("gpc"),
+        SLICE_INIT("dnt"),
+    };
+    unsigned n = count_unknown(event, outer, sizeof(outer) / sizeof(outer[0]));
+
+    if (context != NULL)
+        n += count_unknown(context, inner, sizeof(inner) / sizeof(inner[0]));
+    return n;
+}
+
 static void read_context(const struct json_node *context,
                          const struct beacon *b, struct hit *h)
 {
@@ -192,6 +232,7 @@ enum status plain_event_read(const struct json_node *event,
         return ST_TYPE;
     h.name = action->text;
     h.fields = details;
+    h.unknown_keys = unknown_keys(event, context);
     read_context(context, b, &h);
     read_signals(event, context, b, &h);
     enum status st = read_identifiers(event, a, &h);

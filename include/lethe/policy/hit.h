@@ -38,6 +38,7 @@ struct hit {
     bool has_time;
     int64_t time_ms;                /* the client's time, if has_time */
     const struct json_node *fields; /* object of the event's fields or NULL */
+    unsigned unknown_keys;          /* outside the fields; dropped (R9) */
     struct consent_signals signals;
     uint16_t source; /* dialect number, audit_codes.h */
 };

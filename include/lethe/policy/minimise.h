@@ -52,6 +52,12 @@ typedef void hit_unknown_fn(void *ctx, struct slice key);
 void hit_view_unknown(const struct event_plan *event, const struct hit *h,
                       hit_unknown_fn *fn, void *ctx);
 
+/* The texts in `field` that a pseudonym rule would take, at most `max`: whoever
+ * they name may be on the opt-out list. True: there are more. */
+bool hit_view_texts(const struct event_plan *event, const struct hit_view *view,
+                    unsigned field, struct slice *out, unsigned max,
+                    unsigned *out_count);
+
 /* The clean hit of `h` for the cleared destination `d`. *out borrows the
  * policy and the arena. `now_ms` is when it was received: an event without a
  * time, or from the future, took place then. Errors: ST_NOMEM (then: not

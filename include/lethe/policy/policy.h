@@ -134,6 +134,9 @@ struct event_plan {
     struct key_table *keys;
     const struct field_plan *fields;
     unsigned field_count;
+    const uint16_t *naming; /* fields that some destination gets as a
+                               pseudonym: they name a person */
+    unsigned naming_count;
     struct delivery_plan to[POLICY_DESTINATIONS_MAX]; /* by destination */
 };
 

@@ -55,6 +55,11 @@ void cmd_help(const struct cmd *c);
 int cmd_ask(const struct cmd_line *l, struct slice args,
             int (*offline)(const struct cmd_line *l));
 
+/* cmd_parse, then at least `positionals_min` arguments and a working
+ * libsodium: how the commands on a policy begin. */
+int cmd_begin_policy(const struct cmd *self, int argc, char **argv,
+                     unsigned positionals_min, struct cmd_line *l);
+
 /* Print "lethe: text" on standard error; returns `code`. */
 int cmd_fail(int code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -16,6 +16,12 @@
  * on standard error. Errors: ST_IO, ST_TYPE, ST_SYNTAX, ST_NOMEM. */
 enum status sample_policy(const char *path, struct policy **out) MUST_CHECK;
 
+/* The same, with the problems for the caller instead; a file that cannot be
+ * read is said on standard error. *problems is always set. */
+enum status sample_policy_read(const char *path, struct policy **out,
+                               struct policy_problems *problems) MUST_CHECK;
+void sample_print_problems(const struct policy_problems *problems);
+
 struct sample_run {
     const struct policy *policy;
     int destination; /* only this one; -1 = all */
