@@ -273,8 +273,10 @@ void build_tear_down(struct gateway *g)
     for (unsigned i = 0; i < g->worker_count; i++)
         worker_stop(g->workers[i]);
     rights_free(g->rights);
-    if (g->world != NULL)
+    if (g->world != NULL) {
+        supervisor_record_forward_news(g);
         supervisor_record_deliveries(g);
+    }
     if (g->forward != NULL)
         forward_stop(g->forward, BUILD_DRAIN_MS);
     if (g->commit != NULL)

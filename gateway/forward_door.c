@@ -234,6 +234,30 @@ unsigned forward_list(struct forward *f, struct forward_facts *out,
     return n;
 }
 
+unsigned forward_take_news(struct forward *f, struct forward_news *out,
+                           unsigned max)
+{
+    unsigned n = 0;
+
+    pthread_mutex_lock(&f->lock);
+    for (unsigned i = 0; i < f->dest_count; i++) {
+        struct destination *d = f->dests[i];
+        pthread_mutex_lock(&d->lock);
+        for (unsigned k = 0; k < POLICY_PURPOSES_MAX && n < max; k++) {
+            struct forward_news *x = &d->news[k];
+            if (x->removed_files + x->removed_rows + x->tls_failures == 0)
+                continue;
+            x->site_index = d->facts.site_index;
+            x->destination_index = d->facts.destination_index;
+            out[n++] = *x;
+            *x = (struct forward_news){0};
+        }
+        pthread_mutex_unlock(&d->lock);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
 static void run_retention(struct forward_thread *t, struct call *c)
 {
     (void)c;

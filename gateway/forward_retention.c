@@ -54,6 +54,20 @@ static void publish(struct destination *d, unsigned at, const struct found *f,
     pthread_mutex_unlock(&d->lock);
 }
 
+static void tell(struct destination *d, unsigned at, uint64_t removed)
+{
+    struct forward_news *news = &d->news[at];
+
+    pthread_mutex_lock(&d->lock);
+    if (removed > 0)
+        memcpy(news->purpose, d->out.purposes[at], sizeof(news->purpose));
+    if (d->type == DESTINATION_JSONL)
+        news->removed_files += removed;
+    else
+        news->removed_rows += removed;
+    pthread_mutex_unlock(&d->lock);
+}
+
 /* A run that failed keeps the facts of the last good one: what is overdue
  * goes on growing, and shows. */
 static void still_overdue(struct destination *d, unsigned at, int64_t before_ms)
@@ -78,6 +92,7 @@ void retention_run(struct destination *d)
         struct found f = {0};
         int64_t before = duration_before(forward_wall(d), d->out.keep[i]);
         enum status r = expire_purpose(d, i, before, &f);
+        tell(d, i, f.removed);
         if (r == ST_OK) {
             publish(d, i, &f, before);
             if (f.pending) /* a reader holds the log: soon again */

@@ -169,7 +169,9 @@ static void on_sent(void *ctx, struct net_transfer *t,
         refused(d, b, outcome->status);
         break;
     case NET_TLS_FAILED:
-        d->tls_failures++;
+        pthread_mutex_lock(&d->lock);
+        d->news[0].tls_failures++;
+        pthread_mutex_unlock(&d->lock);
         push_again(d, b);
         send_back_off(d, 0, 0);
         break;

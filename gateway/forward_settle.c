@@ -318,7 +318,6 @@ void settle_facts(struct destination *d)
     x.failing = d->failing;
     x.held = sweep_is_held(d->thread->f->parts.sweep);
     x.last_status = d->last_status;
-    x.tls_failures = d->tls_failures;
     x.accepted = m->accepted;
     x.refused = m->refused;
     x.swept = m->swept;

@@ -12,6 +12,7 @@
 
 #define DELIVERY_EVERY_MS INT64_C(60000)
 #define ZERO_EVERY_TICKS  10u
+#define NEWS_AT_ONCE      16u
 #define DESTINATIONS_ALL  (CONF_SITES_MAX * CONF_DESTINATIONS_MAX)
 
 /* ---- the barrier ------------------------------------------------------- */
@@ -227,6 +228,37 @@ void supervisor_record_deliveries(struct gateway *g)
     free(list);
 }
 
+static void record_one(struct gateway *g, const struct forward_news *x)
+{
+    const struct world_site *s = &g->world->sites[x->site_index];
+    const char *to = s->to[x->destination_index]->conf->name;
+
+    if (x->tls_failures > 0)
+        (void)gateway_record(
+            g, RECORD_TLS_FAIL, NULL, "timer", false, NULL,
+            "{\"site\":\"%s\",\"destination\":\"%s\",\"count\":%llu}",
+            s->conf->name, to, (unsigned long long)x->tls_failures);
+    if (x->removed_files + x->removed_rows > 0)
+        (void)gateway_record(
+            g, RECORD_RETENTION_DELETE, NULL, "timer", false, NULL,
+            "{\"site\":\"%s\",\"destination\":\"%s\",\"purpose\":\"%s\","
+            "\"files\":%llu,\"rows\":%llu}",
+            s->conf->name, to, x->purpose, (unsigned long long)x->removed_files,
+            (unsigned long long)x->removed_rows);
+}
+
+void supervisor_record_forward_news(struct gateway *g)
+{
+    struct forward_news list[NEWS_AT_ONCE];
+    unsigned n;
+
+    do {
+        n = forward_take_news(g->forward, list, NEWS_AT_ONCE);
+        for (unsigned i = 0; i < n; i++)
+            record_one(g, &list[i]);
+    } while (n == NEWS_AT_ONCE);
+}
+
 /* The longest that anything may wait: then also a quiet gateway's old rows
  * leave the journal. */
 static int64_t longest_keep(const struct world *w)
@@ -261,6 +293,7 @@ void supervisor_tick(struct gateway *g)
         g->delivery_due_ms = mono + DELIVERY_EVERY_MS;
         supervisor_record_deliveries(g);
     }
+    supervisor_record_forward_news(g);
     collect_keys(g);
     journal_set_other_bytes(g->journal, outage_bytes(g->outage));
     if (mono >= g->roll_due_ms) {

@@ -43,6 +43,14 @@ struct net_transfer {
 
 /* ---- the end of a transfer ---- */
 
+/* Login, place and redirects are the destination's matter, whatever events a
+ * batch holds: what waits must not turn into dead letters one by one. */
+static bool is_of_the_destination(long status)
+{
+    return (status >= 300 && status < 400) || status == 401 || status == 403 ||
+           status == 404 || status == 405 || status == 407;
+}
+
 static enum net_result result_of(CURLcode code, long status)
 {
     switch ((unsigned)code) {
@@ -60,9 +68,8 @@ static enum net_result result_of(CURLcode code, long status)
     }
     if (status >= 200 && status < 300)
         return NET_ACCEPTED;
-    /* 401, 403, 407: a token or a proxy is wrong, not the events. */
-    if (status == 0 || status == 401 || status == 403 || status == 407 ||
-        status == 408 || status == 429 || status >= 500)
+    if (status == 0 || status == 408 || status == 429 || status >= 500 ||
+        is_of_the_destination(status))
         return NET_RETRY;
     return NET_REFUSED;
 }

@@ -357,10 +357,10 @@ enum status jsonl_expire(const char *path, const char *purpose,
         (void)closedir(dir);
     free(folder);
     free(stem);
+    *out_files = e.files; /* what is gone is gone, whatever failed */
+    *out_bytes = e.bytes;
     if (r != ST_OK)
         return r;
-    *out_files = e.files;
-    *out_bytes = e.bytes;
     *out_oldest_ms = e.any_left ? (int64_t)e.oldest_day * MS_PER_DAY : 0;
     return ST_OK;
 }

@@ -334,6 +334,7 @@ enum status sqlite_sink_expire(struct sqlite_sink *s, const char *purpose,
             s->unclean = s->unclean || some > 0;
         }
     } while (r == ST_OK && some == EXPIRE_ROWS_AT_ONCE);
+    *out_rows = rows; /* what is gone is gone, whatever follows */
     if (r == ST_OK)
         r = oldest_row(s, purpose, &oldest);
     if (r != ST_OK)
@@ -345,7 +346,6 @@ enum status sqlite_sink_expire(struct sqlite_sink *s, const char *purpose,
             return from_sqlite(rc);
         s->unclean = rc != SQLITE_OK;
     }
-    *out_rows = rows;
     *out_oldest_ms = oldest;
     *out_pending = s->unclean;
     return ST_OK;

@@ -86,8 +86,7 @@ struct forward_facts {
     int last_status;            /* HTTP status or errno of the last failure */
     uint64_t cleared, accepted, refused, swept, expired, purged, dead, waiting;
     uint64_t waiting_bytes;
-    int64_t oldest_ms;     /* accept time of what waits longest; 0 none */
-    uint64_t tls_failures; /* certificate or name: the caller records them */
+    int64_t oldest_ms; /* accept time of what waits longest; 0 none */
 };
 /* Facts of every destination, for status, metrics and delivery records. What
  * is done is as of the destination's last pass, what was taken as of now: so
@@ -108,6 +107,17 @@ struct retention_facts {
 void forward_retention_run(struct forward *f);
 unsigned forward_retention_list(struct forward *f, struct retention_facts *out,
                                 unsigned max);
+
+/* What has to be written down: each is told once. Of one purpose of a file or
+ * database what retention removed, or of a network destination how many
+ * transfers its certificate or name ended. */
+struct forward_news {
+    unsigned site_index, destination_index;
+    char purpose[POLICY_NAME_MAX + 1];
+    uint64_t removed_files, removed_rows, tls_failures;
+};
+unsigned forward_take_news(struct forward *f, struct forward_news *out,
+                           unsigned max);
 
 /* Spool keys that nothing needs any more are destroyed (supervisor's tick).
  * `live`: epochs in force, as (destination, epoch id) pairs. */

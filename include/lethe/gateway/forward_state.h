@@ -133,8 +133,7 @@ struct destination {
     bool paused, failing, moving, journal_ended;
     int last_status;
     unsigned failures;
-    int64_t retry_at; /* monotonic; 0 = now */
-    uint64_t tls_failures;
+    int64_t retry_at;                              /* monotonic; 0 = now */
     int64_t next_expire, next_limits, next_counts; /* monotonic */
     int64_t oldest_row_ms; /* of what waits in outage.db; 0 none */
 
@@ -149,13 +148,14 @@ struct destination {
     bool ticket_wanted; /* outage rows wait for a group, rows or not */
     int64_t rows_retry_at;
     struct buf flying;
-    pthread_mutex_t lock; /* rows_state, facts, retention */
+    pthread_mutex_t lock; /* rows_state, facts, retention, news */
     pthread_cond_t rows_end;
     enum { ROWS_IDLE, ROWS_FLYING, ROWS_LANDED } rows_state;
     enum status rows_result;
     struct forward_facts facts;
     struct retention_facts retention[POLICY_PURPOSES_MAX];
     unsigned retention_count;
+    struct forward_news news[POLICY_PURPOSES_MAX]; /* not yet told */
     int64_t next_retention;
     bool retention_wanted;
 };

@@ -98,6 +98,8 @@ void supervisor_go_on(struct gateway *g);
 void supervisor_tick(struct gateway *g);
 /* Delivery totals into the audit. */
 void supervisor_record_deliveries(struct gateway *g);
+/* retention.delete, tls.fail: what forwarders did since the last call. */
+void supervisor_record_forward_news(struct gateway *g);
 /* Destinations of a world to the forwarders and the journal. */
 enum status supervisor_configure(struct gateway *g, struct world *w) MUST_CHECK;
 

@@ -25,7 +25,8 @@ enum status jsonl_write(struct file_sink *s, const struct fragment *f,
                         uint32_t *out_day) MUST_CHECK;
 void jsonl_close(struct file_sink *s);
 /* Remove whole files whose day ended before `before_ms`.
- * *out_oldest_ms: start of the oldest day left, 0 if none. */
+ * *out_oldest_ms: start of the oldest day left, 0 if none. *out_files and
+ * *out_bytes are set on errors too. */
 enum status jsonl_expire(const char *path, const char *purpose,
                          int64_t before_ms, uint64_t *out_files,
                          uint64_t *out_bytes,
@@ -49,7 +50,7 @@ enum status sqlite_sink_write(struct sqlite_sink *s, uint64_t destination,
                               int64_t now_ms) MUST_CHECK;
 /* Delete rows of `purpose` written before `before_ms`. Done only when
  * wal_checkpoint(TRUNCATE) came back without a busy reader; else
- * *out_pending and it is tried again. */
+ * *out_pending and it is tried again. *out_rows is set on errors too. */
 enum status sqlite_sink_expire(struct sqlite_sink *s, const char *purpose,
                                int64_t before_ms, uint64_t *out_rows,
                                int64_t *out_oldest_ms,
@@ -70,7 +71,8 @@ void net_loop_close(struct net_loop *l);
 enum net_result {
     NET_ACCEPTED,  /* 2xx */
     NET_PARTIAL,   /* all but the named events were accepted */
-    NET_RETRY,     /* no answer, 401, 403, 407, 408, 429, 5xx: again later */
+    NET_RETRY,     /* no answer, 408, 429, 5xx, or what no event can help
+                      (3xx, 401, 403, 404, 405, 407): again later */
     NET_REFUSED,   /* any other answer: halve, then dead-letter */
     NET_TLS_FAILED /* certificate or name: not sent; retry, tls.fail record */
 };
