@@ -6,7 +6,8 @@
 
 #include <assert.h>
 
-static const struct dialect *const dialects[] = {&dialect_plain};
+static const struct dialect *const dialects[] = {&dialect_plain, &dialect_ga4,
+                                                 &dialect_universal};
 
 static unsigned method_bit(struct slice method)
 {
@@ -118,6 +119,40 @@ struct slice dialect_header(const struct beacon *b, struct slice name)
         if (slice_eq_fold(b->headers[i].name, name))
             return slice_trim(b->headers[i].value);
     return SLICE_NONE;
+}
+
+struct slice dialect_body(const struct dialect_call *c)
+{
+    return slice_trim((struct slice){c->beacon->body, c->beacon->body_len});
+}
+
+/* Not the Referer header: it names the page that sends, not the one that the
+ * person came from. */
+void dialect_add_headers(const struct beacon *b, struct hit *h)
+{
+    if (h->context[CTX_IP].len == 0)
+        h->context[CTX_IP] = b->address;
+    if (h->context[CTX_USER_AGENT].len == 0)
+        h->context[CTX_USER_AGENT] = b->user_agent;
+    if (h->context[CTX_LANGUAGE].len == 0)
+        h->context[CTX_LANGUAGE] = b->language;
+    h->signals.gpc |= b->gpc;
+    h->signals.dnt |= b->dnt;
+}
+
+unsigned dialect_count_unknown(const struct json_node *object,
+                               const struct slice *known, size_t known_count)
+{
+    const struct json_node *n = object == NULL ? NULL : json_first(object);
+    unsigned unknown = 0;
+
+    for (; n != NULL; n = json_next(object, n)) {
+        size_t i = 0;
+        while (i < known_count && !slice_eq(n->key, known[i]))
+            i++;
+        unknown += i == known_count;
+    }
+    return unknown;
 }
 
 enum status dialect_take(struct dialect_call *c, enum status st, struct hit *h,

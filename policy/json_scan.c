@@ -109,6 +109,23 @@ static size_t utf8_length(const char *text, const char *end)
     return len;
 }
 
+bool json_scan_is_text(struct slice s)
+{
+    const char *at = s.at, *end = s.at + s.len;
+
+    while (at < end) {
+        size_t len = 1;
+        if (*at == '\0')
+            return false;
+        if ((unsigned char)*at >= 0x80)
+            len = utf8_length(at, end);
+        if (len == 0)
+            return false;
+        at += len;
+    }
+    return true;
+}
+
 /* Four hex digits, or -1. */
 static long hex4(const char *at, const char *end)
 {

@@ -49,6 +49,8 @@ enum status hit_add_named(const struct policy *p, struct hit *h,
     const struct event_plan *e = policy_find_event(p, h->name);
     enum status st = add_listed(p, h, a);
 
+    if (h->too_many_identifiers)
+        return ST_LIMIT;
     if (st != ST_OK || e == NULL || e->naming_count == 0)
         return st;
     hit_view_make(e, h, scratch);

@@ -56,7 +56,10 @@
 /* Row `source`: dialects. */
 #define AUDIT_SOURCES(X)                                                       \
     X(0, GATEWAY, "gateway")                                                   \
-    X(1, PLAIN, "plain")
+    X(1, PLAIN, "plain")                                                       \
+    X(2, MIXPANEL, "mixpanel")                                                 \
+    X(3, GA4, "ga4")                                                           \
+    X(4, UNIVERSAL, "universal")
 
 /* Row field-class bitmap: classes of fields that were stripped or replaced. */
 #define AUDIT_CLASSES(X)                                                       \

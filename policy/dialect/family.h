@@ -20,7 +20,7 @@ struct dialect {
     void (*reply)(struct dialect_call *c, struct reply *out);
 };
 
-extern const struct dialect dialect_plain;
+extern const struct dialect dialect_plain, dialect_ga4, dialect_universal;
 
 /* ---- what all families share (dialect.c) -------------------------------- */
 
@@ -36,6 +36,17 @@ enum status dialect_add_header_keys(struct dialect_call *c, struct slice name,
 
 /* The value of a request header, trimmed; SLICE_NONE if it is absent. */
 struct slice dialect_header(const struct beacon *b, struct slice name);
+
+/* The request's body without space around it. */
+struct slice dialect_body(const struct dialect_call *c);
+
+/* What the request's head says of the hit, where the event itself does not:
+ * address, user agent, language, Sec-GPC, DNT. */
+void dialect_add_headers(const struct beacon *b, struct hit *h);
+
+/* Members of `object` (NULL: none) that are not among the `known` (R9). */
+unsigned dialect_count_unknown(const struct json_node *object,
+                               const struct slice *known, size_t known_count);
 
 /* Hand on the hit that was read with `st`, and count it: ST_TYPE is an event
  * that was not understood. Errors: ST_LIMIT (DIALECT_EVENTS_MAX), other

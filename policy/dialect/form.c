@@ -72,6 +72,20 @@ enum status form_find(struct slice form, struct slice name, struct arena *a,
     return ST_OK;
 }
 
+bool form_line(struct slice *rest, struct slice *out)
+{
+    while (rest->len > 0) {
+        struct slice line = slice_head(*rest, slice_find(*rest, '\n'));
+        *rest = slice_skip(*rest, line.len + 1);
+        line = slice_trim(line);
+        if (line.len == 0)
+            continue;
+        *out = line;
+        return true;
+    }
+    return false;
+}
+
 static int base64_value(char c)
 {
     if (c >= 'A' && c <= 'Z')

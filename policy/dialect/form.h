@@ -25,6 +25,10 @@ enum status form_decode(struct slice raw, struct arena *a,
 enum status form_find(struct slice form, struct slice name, struct arena *a,
                       struct slice *out) MUST_CHECK;
 
+/* The next line of *rest without space around it; *rest moves behind it.
+ * Empty lines are passed over. False: none is left. */
+bool form_line(struct slice *rest, struct slice *out);
+
 /* RFC 4648 base64 of either alphabet, padded or not, into the arena. A space
  * counts as '+': SDKs send base64 in forms without escaping it, and decoding
  * the form made spaces of its plus signs. *out may be written to.

@@ -135,22 +135,6 @@ static void read_consent(const struct json_node *event, struct hit *h)
         h->signals.denied = n != NULL;
 }
 
-/* Members of `object` that are not among the `known`. */
-static unsigned count_unknown(const struct json_node *object,
-                              const struct slice *known, size_t known_count)
-{
-    unsigned unknown = 0;
-
-    for (const struct json_node *n = json_first(object); n != NULL;
-         n = json_next(object, n)) {
-        size_t i = 0;
-        while (i < known_count && !slice_eq(n->key, known[i]))
-            i++;
-        unknown += i == known_count;
-    }
-    return unknown;
-}
-
 /* R9: what this dialect has no place for is dropped, and counted. */
 static unsigned unknown_keys(const struct json_node *event,
                              const struct json_node *context)
@@ -168,15 +152,14 @@ static unsigned unknown_keys(const struct json_node *event,
         SLICE_INIT("campaign"),   SLICE_INIT("ip"),       SLICE_INIT("gpc"),
         SLICE_INIT("dnt"),
     };
-    unsigned n = count_unknown(event, outer, sizeof(outer) / sizeof(outer[0]));
+    unsigned n =
+        dialect_count_unknown(event, outer, sizeof(outer) / sizeof(outer[0]));
 
-    if (context != NULL)
-        n += count_unknown(context, inner, sizeof(inner) / sizeof(inner[0]));
-    return n;
+    return n + dialect_count_unknown(context, inner,
+                                     sizeof(inner) / sizeof(inner[0]));
 }
 
-static void read_context(const struct json_node *context,
-                         const struct beacon *b, struct hit *h)
+static void read_context(const struct json_node *context, struct hit *h)
 {
     static const enum context_key keys[] = {
         CTX_IP,  CTX_USER_AGENT, CTX_LANGUAGE, CTX_SCREEN,
@@ -190,22 +173,11 @@ static void read_context(const struct json_node *context,
         if (n != NULL && n->type == JSON_STRING && n->text.len > 0)
             h->context[keys[i]] = n->text;
     }
-    if (h->context[CTX_IP].len == 0)
-        h->context[CTX_IP] = b->address;
-    if (h->context[CTX_USER_AGENT].len == 0)
-        h->context[CTX_USER_AGENT] = b->user_agent;
-    if (h->context[CTX_LANGUAGE].len == 0)
-        h->context[CTX_LANGUAGE] = b->language;
-    /* Not the Referer header: it names the page that sends, not the one that
-     * the person came from. */
 }
 
 static void read_signals(const struct json_node *event,
-                         const struct json_node *context,
-                         const struct beacon *b, struct hit *h)
+                         const struct json_node *context, struct hit *h)
 {
-    h->signals.gpc = b->gpc;
-    h->signals.dnt = b->dnt;
     if (context != NULL) {
         h->signals.gpc |= says_yes(json_member(context, SLICE("gpc")));
         h->signals.dnt |= says_yes(json_member(context, SLICE("dnt")));
@@ -233,8 +205,9 @@ enum status plain_event_read(const struct json_node *event,
     h.name = action->text;
     h.fields = details;
     h.unknown_keys = unknown_keys(event, context);
-    read_context(context, b, &h);
-    read_signals(event, context, b, &h);
+    read_context(context, &h);
+    read_signals(event, context, &h);
+    dialect_add_headers(b, &h);
     enum status st = read_identifiers(event, a, &h);
     if (st == ST_OK)
         *out = h;

@@ -15,6 +15,7 @@ import urllib.parse
 import canaries
 from canaries import Canaries
 from harness import PATIENCE_S, Gateway, Recorder, main, wait_until
+from vendors import mixbot
 
 BODY_MAX = 65536
 DESTINATIONS = ("any", "down", "hang", "reset", "dead", "gone")
@@ -22,10 +23,7 @@ DESTINATIONS = ("any", "down", "hang", "reset", "dead", "gone")
 
 def policy_with(names):
     """The Mixbot policy in which every destination of `names` is like `any`."""
-    path = os.path.join(os.path.dirname(__file__), "..", "..", "policy",
-                        "profiles", "mixbot.json")
-    with open(path) as f:
-        policy = json.loads(re.sub(r"//[^\n\"]*(\"[^\n]*)?$", "", f.read(), flags=re.M))
+    policy = mixbot()
     policy["optout_identifiers"] = ["account.number"]
     for name in names:
         policy["destinations"][name] = dict(policy["destinations"]["any"])

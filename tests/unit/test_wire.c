@@ -3,6 +3,7 @@
 
 #include "lethe/policy/base/arena.h"
 #include "lethe/policy/json_reader.h"
+#include "lethe/policy/pseudonym.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -181,6 +182,82 @@ static void R6_ga4_client_ids_are_two_numbers_of_31_bits(void **state)
     }
 }
 
+#define VISITORS 10000
+
+static int compare(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return x[0] < y[0] ? -1 : x[0] > y[0];
+}
+
+/* The value at [i][0] becomes its rank. */
+static void to_ranks(double values[VISITORS])
+{
+    static double pairs[VISITORS][2];
+
+    for (unsigned i = 0; i < VISITORS; i++) {
+        pairs[i][0] = values[i];
+        pairs[i][1] = i;
+    }
+    qsort(pairs, VISITORS, sizeof(pairs[0]), compare);
+    for (unsigned i = 0; i < VISITORS; i++)
+        values[(unsigned)pairs[i][1]] = i;
+}
+
+static double spearman(const double a[VISITORS], const double b[VISITORS])
+{
+    double sum = 0, n = VISITORS;
+
+    for (unsigned i = 0; i < VISITORS; i++)
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return 1 - 6 * sum / (n * (n * n - 1));
+}
+
+/* A GA cookie's second half is the second of the first visit. */
+static void R6_client_ids_say_nothing_of_the_first_visit(void **state)
+{
+    static double in[2][VISITORS], out[2][VISITORS];
+    static const uint8_t key[KEY_BYTES] = {6};
+    const struct pseudonym_scope scope = {SLICE("0123456789abcdef"),
+                                          SLICE("ga"), SLICE("product")};
+    struct fixture *f = *state;
+    char cid[64], text[PSEUDONYM_TEXT_MAX];
+    struct wire_ga4_group g;
+    unsigned long long half;
+
+    for (unsigned i = 0; i < VISITORS; i++) {
+        unsigned mixed = i * 2654435761u >> 1;
+        unsigned first = 1600000000u + i * 9000u;
+        int len = snprintf(cid, sizeof(cid), "%u.%u", mixed, first);
+        size_t n = pseudonym_make(key, &scope, ID_DEVICE,
+                                  (struct slice){cid, (size_t)len}, 24,
+                                  SHAPE_BASE32, text);
+        f->hit.visitor = (struct slice){text, n};
+        encode(f, WIRE_GA4);
+        wire_ga4_group_read(buf_slice(&f->group), &g);
+        size_t dot = slice_find(g.client_id, '.');
+        in[0][i] = mixed;
+        in[1][i] = first;
+        assert_true(slice_to_u64(slice_head(g.client_id, dot), &half));
+        out[0][i] = (double)half;
+        assert_true(half != first && half != mixed);
+        assert_true(slice_to_u64(slice_skip(g.client_id, dot + 1), &half));
+        out[1][i] = (double)half;
+        assert_true(half != first && half != mixed);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        to_ranks(in[i]);
+        to_ranks(out[i]);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        double rho = spearman(in[i / 2], out[i % 2]);
+        assert_true(rho > -0.05 && rho < 0.05);
+    }
+    double rho = spearman(out[0], out[1]);
+    assert_true(rho > -0.05 && rho < 0.05);
+}
+
 static void ga4_names_and_texts_have_limits(void **state)
 {
     struct fixture *f = *state;
@@ -241,6 +318,7 @@ int main(void)
         T(ga4_has_what_it_needs),
         T(ga4_group_reads_as_it_was_written),
         T(R6_ga4_client_ids_are_two_numbers_of_31_bits),
+        T(R6_client_ids_say_nothing_of_the_first_visit),
         T(ga4_names_and_texts_have_limits),
         T(ga4_has_25_parameters_at_most),
     };

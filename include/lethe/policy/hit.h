@@ -5,12 +5,15 @@
 #define LETHE_POLICY_HIT_H
 
 #include "lethe/policy/base/slice.h"
+#include "lethe/policy/base/status.h"
 #include "lethe/policy/consent_mode.h"
 #include "lethe/policy/ids.h"
 #include "lethe/policy/json_reader.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct arena;
 
 #define HIT_IDENTIFIERS_MAX 8u /* more refuse the event: storage.md 4 */
 
@@ -34,6 +37,7 @@ struct hit {
     struct slice client_id; /* the client's own event id, or SLICE_NONE */
     struct identifier identifiers[HIT_IDENTIFIERS_MAX];
     unsigned identifier_count;
+    bool too_many_identifiers; /* more than fit: not looked up, so denied */
     struct slice context[CTX_COUNT]; /* SLICE_NONE where absent */
     bool has_time;
     int64_t time_ms;                /* the client's time, if has_time */
@@ -42,5 +46,11 @@ struct hit {
     struct consent_signals signals;
     uint16_t source; /* dialect number, audit_codes.h */
 };
+
+/* Add an identifier, with its canonical form. The same text of the same kind
+ * is one identifier; what is empty is none. One too many is marked on the hit.
+ * Errors: ST_NOMEM. */
+enum status hit_add_identifier(struct hit *h, enum id_kind kind,
+                               struct slice exact, struct arena *a) MUST_CHECK;
 
 #endif
