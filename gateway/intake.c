@@ -353,13 +353,6 @@ static void count_verdict(const struct taking *t)
 
 /* ---- the six steps ----------------------------------------------------- */
 
-static void deny_all(struct taking *t, enum audit_reason reason)
-{
-    memset(&t->verdict, 0, sizeof(t->verdict));
-    for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++)
-        t->verdict.to[d].reason = (uint8_t)reason;
-}
-
 static enum status take_hit(void *ctx, struct hit *h)
 {
     struct taking *t = ctx;
@@ -378,10 +371,7 @@ static enum status take_hit(void *ctx, struct hit *h)
     consent_read_properties(p, h->fields, &h->signals);
     t->gpc = h->signals.gpc;
     enum status st = hit_add_named(p, h, &t->view, t->arena);
-    if (st == ST_LIMIT) {
-        deny_all(t, REASON_TOO_MANY_IDENTIFIERS);
-        st = ST_OK;
-    } else if (st == ST_OK) {
+    if (st == ST_OK) {
         consent_decide(p, &h->signals, ask_optouts(t), &consent);
         decide(p, h, &consent, t->site->present, t->beacon->received_ms,
                &t->verdict);

@@ -33,6 +33,8 @@ static enum audit_reason whole_reason(const struct policy *p,
         return REASON_PROFILE_UPDATE;
     if (event == NULL)
         return REASON_UNKNOWN_EVENT;
+    if (h->too_many_identifiers)
+        return REASON_TOO_MANY_IDENTIFIERS;
     if (!p->unidentified_allow && !has_identifier(h))
         return REASON_UNIDENTIFIED;
     return REASON_NONE;

@@ -6,12 +6,14 @@
 #include "lethe/policy/decide.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/minimise.h"
+#include "lethe/policy/naming.h"
 #include "lethe/policy/rules.h"
 
 #include <string.h>
 
 struct out {
     const struct explain_case *c;
+    const struct hit *h; /* c->h with what the policy calls identifiers */
     struct buf *b;
     struct arena *a;
     bool json;
@@ -174,7 +176,7 @@ static enum status tell(struct out *o, const struct finding *f)
 static enum status tell_identifiers(struct out *o, const struct rule_scope *s)
 {
     const struct delivery_plan *to = &o->v.event->to[s->destination];
-    const struct hit *h = o->c->h;
+    const struct hit *h = o->h;
     enum status st = ST_OK;
 
     for (unsigned i = 0; i < h->identifier_count && st == ST_OK; i++) {
@@ -202,7 +204,7 @@ static enum status tell_context(struct out *o, const struct rule_scope *s)
         struct finding f = {.group = "context",
                             .name =
                                 slice_of(context_key_name((enum context_key)k)),
-                            .in_text = o->c->h->context[k],
+                            .in_text = o->h->context[k],
                             .rule = to->context[k]};
 
         if (k == CTX_TIME || f.in_text.len == 0)
@@ -217,7 +219,7 @@ static enum status tell_context(struct out *o, const struct rule_scope *s)
 static enum status tell_time(struct out *o, const struct rule_scope *s,
                              const struct clean_hit *clean)
 {
-    const struct hit *h = o->c->h;
+    const struct hit *h = o->h;
     char in[TIME_TEXT_MAX], text[TIME_TEXT_MAX];
     struct finding f = {.group = "context",
                         .name = slice_of(context_key_name(CTX_TIME)),
@@ -261,7 +263,7 @@ static enum status tell_values(struct out *o, unsigned d)
 {
     struct rule_scope s = {o->c->p, &o->with, d, o->v.to[d].purpose, o->a};
     struct clean_hit clean;
-    enum status st = minimise(o->c->p, o->c->h, &o->view, &o->v, d, &o->with,
+    enum status st = minimise(o->c->p, o->h, &o->view, &o->v, d, &o->with,
                               o->c->now_ms, o->a, &clean);
 
     if (st != ST_OK)
@@ -337,7 +339,7 @@ static void tell_event(struct out *o)
     const struct event_plan *event = o->v.event;
 
     buf_put(o->b, o->json ? SLICE("{\"event\":") : SLICE("event "));
-    buf_put_json_string(o->b, o->c->h->name);
+    buf_put_json_string(o->b, o->h->name);
     if (event == NULL) {
         if (!o->json)
             buf_put(o->b, SLICE(" is not in the policy\n"));
@@ -366,17 +368,20 @@ enum status explain(const struct explain_case *c, enum explain_form form,
                     struct arena *a, struct buf *out)
 {
     struct out o = {.c = c, .b = out, .a = a, .json = form == EXPLAIN_JSON};
-    struct consent_signals signals = c->h->signals;
+    struct hit h = *c->h;
     struct consent consent;
-    enum status st = ST_OK;
 
+    o.h = &h;
     make_keys(&o);
-    consent_read_properties(c->p, c->h->fields, &signals);
-    consent_decide(c->p, &signals, c->optout, &consent);
-    decide(c->p, c->h, &consent, c->present, c->now_ms, &o.v);
+    enum status st = hit_add_named(c->p, &h, &o.view, a);
+    if (st != ST_OK)
+        return st;
+    consent_read_properties(c->p, h.fields, &h.signals);
+    consent_decide(c->p, &h.signals, c->optout, &consent);
+    decide(c->p, &h, &consent, c->present, c->now_ms, &o.v);
     tell_event(&o);
     if (o.v.event != NULL)
-        hit_view_make(o.v.event, c->h, &o.view);
+        hit_view_make(o.v.event, &h, &o.view);
     if (o.json)
         buf_put(out, SLICE(",\"destinations\":["));
     for (unsigned d = 0; d < c->p->destination_count && st == ST_OK; d++)
@@ -385,7 +390,7 @@ enum status explain(const struct explain_case *c, enum explain_form form,
         buf_put(out, SLICE("],\"unknown\":["));
     o.first = true;
     if (o.v.event != NULL)
-        hit_view_unknown(o.v.event, c->h, tell_unknown, &o);
+        hit_view_unknown(o.v.event, &h, tell_unknown, &o);
     if (o.json)
         buf_put(out, SLICE("]}\n"));
     wipe(o.keys, sizeof o.keys);

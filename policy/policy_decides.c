@@ -102,13 +102,18 @@ static void put_purpose(struct buf *b, const struct purpose_plan *u)
 
 static void put_policy(struct buf *b, const struct policy *p)
 {
-    buf_printf(b, "lethe.decides.v1 %d%d%d%d%d", (int)p->gpc, (int)p->dnt,
+    buf_printf(b, "lethe.decides.v2 %d%d%d%d%d", (int)p->gpc, (int)p->dnt,
                p->enforce_consent_mode, p->enforce_tcf, p->unidentified_allow);
     put(b, p->gpc_property);
     put(b, p->dnt_property);
     buf_put_u32(b, p->optout_identifier_count);
     for (unsigned i = 0; i < p->optout_identifier_count; i++)
         put(b, p->optout_identifiers[i]);
+    for (unsigned k = 0; k < ID_OTHER; k++) {
+        buf_put_u32(b, p->identifier_from_count[k]);
+        for (unsigned i = 0; i < p->identifier_from_count[k]; i++)
+            put(b, p->identifier_from[k][i]);
+    }
 }
 
 static void put_destination(struct buf *b, const struct destination_plan *d)

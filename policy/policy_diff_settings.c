@@ -96,6 +96,34 @@ static void diff_flag(struct diff *x, bool a, bool b, const char *now_true,
     buf_printf(x->out, "%s\n", b ? now_true : now_false);
 }
 
+/* The order counts: the first place that holds something is read. */
+static bool same_texts(const struct slice *a, unsigned a_count,
+                       const struct slice *b, unsigned b_count)
+{
+    for (unsigned i = 0; i < a_count && i < b_count; i++)
+        if (!slice_eq(a[i], b[i]))
+            return false;
+    return a_count == b_count;
+}
+
+static void diff_from(struct diff *x, enum id_kind kind)
+{
+    const struct policy *a = x->a, *b = x->b;
+
+    if (same_texts(a->identifier_from[kind], a->identifier_from_count[kind],
+                   b->identifier_from[kind], b->identifier_from_count[kind]))
+        return;
+    diff_begin(x, CHANGED);
+    buf_printf(x->out, "where the %s identifier is also read from:",
+               id_kind_name(kind));
+    for (unsigned i = 0; i < b->identifier_from_count[kind]; i++)
+        buf_printf(x->out, "%s %.*s", i > 0 ? "," : "",
+                   SLICE_ARG(b->identifier_from[kind][i]));
+    if (b->identifier_from_count[kind] == 0)
+        buf_put(x->out, SLICE(" nowhere"));
+    buf_put_char(x->out, '\n');
+}
+
 void diff_general(struct diff *x)
 {
     const struct policy *a = x->a, *b = x->b;
@@ -128,6 +156,8 @@ void diff_general(struct diff *x)
             buf_printf(x->out, "opt-outs are also looked up by %.*s\n",
                        SLICE_ARG(b->optout_identifiers[i]));
         }
+    for (unsigned k = 0; k < ID_OTHER; k++)
+        diff_from(x, (enum id_kind)k);
     diff_duration(x, "the gateway keeps events that wait", SLICE(""),
                   a->keep_spool, b->keep_spool);
     diff_duration(x, "the gateway keeps undeliverable events", SLICE(""),

@@ -288,6 +288,15 @@ static void read_for(struct load *l, const struct at *at,
         (void)read_purpose_list(l, &m, &out->purposes, NULL, NULL);
 }
 
+/* Whether the value at `path` may feed what the spot describes. */
+static bool feeds(const struct rule_spot *spot, struct slice path)
+{
+    bool many, wildcard;
+
+    return path_check(path, &many, &wildcard) && !wildcard &&
+           !(many && spot->place == PLACE_IDENTIFIER);
+}
+
 static void add_places(struct load *l, const struct at *at, const char *key,
                        struct rule_spot *spot)
 {
@@ -297,10 +306,10 @@ static void add_places(struct load *l, const struct at *at, const char *key,
 
     if (!at_get(at, key, &m))
         return;
-    if (spot->place != PLACE_FIELD || spot->base != NULL || spot->wildcard) {
+    if (spot->place == PLACE_CONTEXT || spot->base != NULL || spot->wildcard) {
         problem(l, &m,
-                "works only where a field is first described; "
-                "remove it");
+                "works only where a field or an identifier is first "
+                "described; remove it");
         return;
     }
     if (!want_texts(l, &m, true, POLICY_NAMES_MAX, POLICY_PATH_MAX, &list,
@@ -313,8 +322,7 @@ static void add_places(struct load *l, const struct at *at, const char *key,
     if (spot->from_count > 0)
         memcpy(all, spot->from, spot->from_count * sizeof(*all));
     for (unsigned i = 0; i < count; i++) {
-        bool many, wildcard;
-        if (!path_check(list[i], &many, &wildcard) || wildcard)
+        if (!feeds(spot, list[i]))
             problem(l, &m,
                     "\"%.*s\" is no path to a field; write one such "
                     "as \"cart.total\"",
@@ -332,7 +340,10 @@ static void read_modifiers(struct load *l, const struct at *at,
     read_as(l, at, spot, out);
     read_for(l, at, spot, out);
     add_places(l, at, "from", spot);
-    add_places(l, at, "names", spot);
+    if (spot->place != PLACE_IDENTIFIER)
+        add_places(l, at, "names", spot);
+    else if (at_get(at, "names", &m))
+        problem(l, &m, "belongs to fields; an identifier has \"from\"");
     if (at_get(at, "label", &m))
         (void)want_text(l, &m, POLICY_PROSE_MAX, &spot->label);
 }
@@ -392,6 +403,8 @@ void read_identifiers(struct load *l, const struct at *root)
         r->out_name = spot.default_name;
         if (at_get(&all, id_kind_name((enum id_kind)k), &m))
             read_rule(l, &m, &spot, r);
+        l->p->identifier_from[k] = spot.from;
+        l->p->identifier_from_count[k] = spot.from_count;
         list_rule(l, &m, r, NULL, -1);
     }
 }

@@ -271,6 +271,17 @@ static void event_words(const struct policy *p, const struct event_plan *e,
                  &e->to[d].fields[i], out);
 }
 
+/* An identifier is read elsewhere too: the officer must see from where. */
+static void from_words(const struct policy *p, enum id_kind kind,
+                       struct buf *out)
+{
+    for (unsigned i = 0; i < p->identifier_from_count[kind]; i++)
+        buf_printf(out, "%s%.*s", i == 0 ? "      also read from " : ", ",
+                   SLICE_ARG(p->identifier_from[kind][i]));
+    if (p->identifier_from_count[kind] > 0)
+        buf_put_char(out, '\n');
+}
+
 static void with_events_words(const struct policy *p,
                               const struct delivery_plan *to, struct buf *out)
 {
@@ -280,6 +291,7 @@ static void with_events_words(const struct policy *p,
         if (to->identifiers[k]->kind != RULE_DROP) {
             one_rule(p, "    ", slice_of(id_kind_name((enum id_kind)k)),
                      SLICE_NONE, to->identifiers[k], out);
+            from_words(p, (enum id_kind)k, out);
             any = true;
         }
     for (unsigned k = 0; k < CTX_COUNT; k++)

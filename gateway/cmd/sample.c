@@ -8,6 +8,7 @@
 #include "lethe/policy/explain.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/minimise.h"
+#include "lethe/policy/naming.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,6 +72,7 @@ struct sample {
     uint8_t epoch_keys[POLICY_DESTINATIONS_MAX][KEY_BYTES];
     struct random_source random;
     struct buf *out;
+    struct hit_view view; /* of the hit at hand */
 };
 
 static void fill_keys(struct sample *s)
@@ -94,11 +96,10 @@ static void put_name(struct sample *s, unsigned d, const char *what)
 static enum status put_clean(struct sample *s, const struct hit *h,
                              const struct verdict *v, unsigned d)
 {
-    struct hit_view view;
     struct clean_hit clean;
 
-    hit_view_make(v->event, h, &view);
-    enum status st = minimise(s->run->policy, h, &view, v, d, &s->keys,
+    hit_view_make(v->event, h, &s->view);
+    enum status st = minimise(s->run->policy, h, &s->view, v, d, &s->keys,
                               s->received_ms, s->arena, &clean);
     if (st != ST_OK)
         return st;
@@ -150,6 +151,9 @@ static enum status on_hit(void *ctx, struct hit *h)
         return put_explanation(s, h);
     if (!s->run->fixed_keys)
         random_take(&s->random, s->keys.fresh_id, sizeof(s->keys.fresh_id));
+    st = hit_add_named(p, h, &s->view, s->arena);
+    if (st != ST_OK)
+        return st;
     consent_read_properties(p, h->fields, &h->signals);
     consent_decide(p, &h->signals, OPTOUT_NONE, &consent);
     decide(p, h, &consent, all, s->received_ms, &v);

@@ -57,16 +57,12 @@ static enum status read_identifiers(const struct json_node *event,
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct identifier *id = &h->identifiers[h->identifier_count];
-        if (!get_scalar(event, rows[i].key, &id->exact))
+        struct slice text;
+        if (!get_scalar(event, rows[i].key, &text))
             return ST_TYPE;
-        if (id->exact.len == 0)
-            continue;
-        id->kind = rows[i].kind;
-        enum status st = dialect_canonical(id->exact, a, &id->canonical);
+        enum status st = hit_add_identifier(h, rows[i].kind, text, a);
         if (st != ST_OK)
             return st;
-        h->identifier_count++;
     }
     return ST_OK;
 }

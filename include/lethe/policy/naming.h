@@ -9,10 +9,12 @@
 
 struct hit;
 
-/* Add to the hit's identifiers, as ID_OTHER, the values at the policy's
- * optout_identifiers and of every field that some destination gets as a
- * pseudonym. `scratch` is overwritten. Errors: ST_LIMIT (more than
- * HIT_IDENTIFIERS_MAX in all: deny the hit), ST_NOMEM. */
+/* Add to the hit's identifiers: of each kind that it lacks, what the policy's
+ * `from` of that kind finds first among the fields; and, as ID_OTHER, the
+ * values at optout_identifiers and of every field that some destination gets
+ * as a pseudonym. More than fit are marked on the hit, and decide() denies it.
+ * Call it once, before the list is asked. `scratch` is overwritten. Errors:
+ * ST_NOMEM. */
 enum status hit_add_named(const struct policy *p, struct hit *h,
                           struct hit_view *scratch, struct arena *a) MUST_CHECK;
 

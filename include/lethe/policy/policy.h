@@ -208,6 +208,10 @@ struct policy {
     bool unidentified_allow;
     const struct slice *optout_identifiers; /* paths into the fields */
     unsigned optout_identifier_count;
+    /* By kind: where else to read such an identifier, paths into the fields;
+     * the first present one counts, where the hit has none of its own. */
+    const struct slice *identifier_from[ID_COUNT];
+    unsigned identifier_from_count[ID_COUNT];
     struct duration keep_spool, keep_dead, keep_rows, keep_records;
     unsigned rule_count; /* rules are numbered 1..rule_count */
     struct event_plan *events;
