@@ -14,7 +14,7 @@ struct waiting {
     struct reply reply;
     struct slice origin; /* SLICE_NONE: it may not read the answer */
     unsigned site;
-    unsigned source;
+    const struct dialect_route *route;
 };
 
 /* ---- answers ----------------------------------------------------------- */
@@ -34,6 +34,7 @@ void visit_error(struct visit *v, int status)
     struct http_answer answer;
 
     http_error_answer(status, &answer);
+    answer.body = dialect_error_body(v->route, answer.body, v->x->arena);
     if (v->allow.len > 0)
         answer.headers[answer.header_count++] =
             (struct beacon_header){SLICE("Allow"), v->allow};
@@ -128,8 +129,7 @@ static void fill_beacon(const struct visit *v, struct beacon *b)
 }
 
 /* Keep the exchange until its group is on disk. */
-static void wait_for_group(struct visit *v, const struct reply *reply,
-                           unsigned source)
+static void wait_for_group(struct visit *v, const struct reply *reply)
 {
     struct front *f = v->front;
     struct waiting *w = arena_alloc(v->x->arena, sizeof(*w));
@@ -141,7 +141,7 @@ static void wait_for_group(struct visit *v, const struct reply *reply,
     w->reply = *reply;
     w->origin = v->origin_ok ? v->origin : SLICE_NONE;
     w->site = (unsigned)v->site;
-    w->source = source;
+    w->route = v->route;
     v->x->user = w;
     v->x->next = NULL;
     *f->waiting_tail = v->x;
@@ -171,7 +171,7 @@ static bool read_and_find_site(struct visit *v, struct dialect_call *call)
     return status == 0;
 }
 
-static void collect(struct visit *v, const struct dialect_route *route)
+static void collect(struct visit *v)
 {
     struct front *f = v->front;
     struct dialect_call call;
@@ -179,7 +179,7 @@ static void collect(struct visit *v, const struct dialect_route *route)
     struct reply reply;
 
     fill_beacon(v, &b);
-    dialect_begin(&call, route, &b, v->x->arena);
+    dialect_begin(&call, v->route, &b, v->x->arena);
     if (!read_and_find_site(v, &call))
         return;
     /* Admission comes before consent: the answer tells nothing of a person. */
@@ -197,7 +197,7 @@ static void collect(struct visit *v, const struct dialect_route *route)
     if (st != ST_OK)
         visit_error(v, status_for(st));
     else
-        wait_for_group(v, &reply, dialect_source(route));
+        wait_for_group(v, &reply);
 }
 
 void front_group_done(struct front *f, struct http_exchange *list,
@@ -214,9 +214,11 @@ void front_group_done(struct front *f, struct http_exchange *list,
             answer.status = w->reply.status;
             answer.content_type = w->reply.content_type;
             answer.body = w->reply.body;
-        } else
+        } else {
             http_error_answer(503, &answer);
-        metrics_request(w->site, w->source, answer.status);
+            answer.body = dialect_error_body(w->route, answer.body, x->arena);
+        }
+        metrics_request(w->site, dialect_source(w->route), answer.status);
         cors_add(&answer, w->origin);
         http_answer(x, &answer);
     }
@@ -307,15 +309,15 @@ static void route(struct visit *v)
 {
     struct slice method = v->x->request.method;
     const struct route *own = find_route(method, v->path);
-    const struct dialect_route *r;
     bool method_ok;
 
+    v->route = dialect_find(method, v->path, &method_ok);
     if (slice_eq(method, SLICE("OPTIONS")))
         preflight(v);
     else if (own != NULL)
         own->handle(v);
-    else if ((r = dialect_find(method, v->path, &method_ok)) != NULL)
-        collect(v, r);
+    else if (v->route != NULL)
+        collect(v);
     else
         no_such_thing(v);
 }

@@ -5,9 +5,16 @@
 #include "dialect/form.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
-static const struct dialect *const dialects[] = {&dialect_plain, &dialect_ga4,
-                                                 &dialect_universal};
+/* A number below this is seconds since 1970 (until the year 5138), any other
+ * is milliseconds (from 1973 on). */
+#define SECONDS_BELOW 1e11
+#define TIME_MS_MAX   253402300800e3 /* the year 10000 */
+
+static const struct dialect *const dialects[] = {
+    &dialect_plain, &dialect_mixpanel, &dialect_ga4, &dialect_universal};
 
 static unsigned method_bit(struct slice method)
 {
@@ -55,6 +62,22 @@ enum status dialect_decode(struct dialect_call *c, hit_sink *sink, void *ctx)
 void dialect_reply(struct dialect_call *c, struct reply *out)
 {
     c->route->family->reply(c, out);
+}
+
+struct slice dialect_error_body(const struct dialect_route *r,
+                                struct slice json, struct arena *a)
+{
+    struct slice more = r == NULL ? SLICE_NONE : r->family->error_member;
+
+    if (more.len == 0 || json.len == 0)
+        return json;
+    char *text = arena_alloc(a, json.len + more.len);
+    if (text == NULL)
+        return json;
+    memcpy(text, json.at, json.len - 1); /* all but the last brace */
+    memcpy(text + json.len - 1, more.at, more.len);
+    text[json.len + more.len - 1] = '}';
+    return (struct slice){text, json.len + more.len};
 }
 
 uint16_t dialect_source(const struct dialect_route *r)
@@ -140,6 +163,26 @@ void dialect_add_headers(const struct beacon *b, struct hit *h)
     h->signals.dnt |= b->dnt;
 }
 
+bool dialect_time_of_number(struct slice number, int64_t *out_ms)
+{
+    char text[JSON_NUMBER_MAX + 1];
+
+    if (number.len == 0 || number.len >= sizeof(text))
+        return false;
+    memcpy(text, number.at, number.len);
+    text[number.len] = '\0';
+    char *end;
+    double v = strtod(text, &end);
+    if (*end != '\0' || text[0] < '0' || text[0] > '9')
+        return false;
+    if (v < SECONDS_BELOW)
+        v *= 1000;
+    if (!(v >= 0 && v < TIME_MS_MAX))
+        return false;
+    *out_ms = (int64_t)v;
+    return true;
+}
+
 unsigned dialect_count_unknown(const struct json_node *object,
                                const struct slice *known, size_t known_count)
 {
@@ -207,10 +250,45 @@ static bool is_email_shaped(struct slice s)
     return true;
 }
 
+static size_t digits(struct slice s)
+{
+    size_t n = 0;
+
+    while (n < s.len && s.at[n] >= '0' && s.at[n] <= '9')
+        n++;
+    return n;
+}
+
+/* "GA1.2.315691213.1760240992", as the _ga cookie has it, without its version
+ * and depth; anything else as it is. */
+static struct slice bare_client_id(struct slice s)
+{
+    struct slice rest = s;
+
+    if (!slice_starts(rest, SLICE("GA")))
+        return s;
+    rest = slice_skip(rest, 2);
+    for (unsigned part = 0; part < 2; part++) {
+        size_t n = digits(rest);
+        if (n == 0 || n == rest.len || rest.at[n] != '.')
+            return s;
+        rest = slice_skip(rest, n + 1);
+    }
+    size_t first = digits(rest);
+    struct slice second = slice_skip(rest, first + 1);
+    bool two = first > 0 && first < rest.len && rest.at[first] == '.' &&
+               second.len > 0 && digits(second) == second.len;
+    return two ? rest : s;
+}
+
 enum status dialect_canonical(struct slice exact, struct arena *a,
                               struct slice *out)
 {
     size_t upper = 0;
+
+    if (slice_starts(exact, SLICE("$device:")) && exact.len > 8)
+        exact = slice_skip(exact, 8);
+    exact = bare_client_id(exact);
 
     while (upper < exact.len && !is_upper(exact.at[upper]))
         upper++;

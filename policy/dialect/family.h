@@ -14,13 +14,17 @@ struct dialect {
     uint16_t source; /* audit_codes.h */
     const struct dialect_route *routes;
     unsigned route_count;
+    /* What this family's libraries want in an error's JSON besides what all
+     * have: ",\"name\":value", or SLICE_NONE. */
+    struct slice error_member;
     /* As dialect_read(), dialect_decode() and dialect_reply(). */
     enum status (*read)(struct dialect_call *c);
     enum status (*decode)(struct dialect_call *c, hit_sink *sink, void *ctx);
     void (*reply)(struct dialect_call *c, struct reply *out);
 };
 
-extern const struct dialect dialect_plain, dialect_ga4, dialect_universal;
+extern const struct dialect dialect_plain, dialect_mixpanel, dialect_ga4,
+    dialect_universal;
 
 /* ---- what all families share (dialect.c) -------------------------------- */
 
@@ -43,6 +47,10 @@ struct slice dialect_body(const struct dialect_call *c);
 /* What the request's head says of the hit, where the event itself does not:
  * address, user agent, language, Sec-GPC, DNT. */
 void dialect_add_headers(const struct beacon *b, struct hit *h);
+
+/* A number's text as a time: seconds since 1970 below 1e11 (the year 5138),
+ * else milliseconds (from 1973 on). False: no such time. */
+bool dialect_time_of_number(struct slice number, int64_t *out_ms);
 
 /* Members of `object` (NULL: none) that are not among the `known` (R9). */
 unsigned dialect_count_unknown(const struct json_node *object,

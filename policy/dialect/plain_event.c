@@ -8,14 +8,7 @@
 #include "lethe/audit_codes.h"
 #include "lethe/policy/base/clock.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* A number below this is seconds since 1970 (until the year 5138), any other
- * is milliseconds (from 1973 on). */
-#define SECONDS_BELOW 1e11
-#define TIME_MS_MAX   253402300800e3 /* the year 10000 */
 
 /* The member, or NULL if it is absent or null. */
 static const struct json_node *get(const struct json_node *object,
@@ -67,21 +60,6 @@ static enum status read_identifiers(const struct json_node *event,
     return ST_OK;
 }
 
-static bool time_of_number(struct slice number, int64_t *out_ms)
-{
-    char text[JSON_NUMBER_MAX + 1];
-
-    memcpy(text, number.at, number.len);
-    text[number.len] = '\0';
-    double v = strtod(text, NULL);
-    if (v < SECONDS_BELOW)
-        v *= 1000;
-    if (!(v >= 0 && v < TIME_MS_MAX))
-        return false;
-    *out_ms = (int64_t)v;
-    return true;
-}
-
 /* RFC 3339; a text without an offset (Python's isoformat()) is UTC. */
 static bool time_of_text(struct slice s, int64_t *out_ms)
 {
@@ -105,7 +83,7 @@ static bool read_time(const struct json_node *event, struct hit *h)
     if (n->type == JSON_STRING)
         h->has_time = time_of_text(n->text, &h->time_ms);
     else if (n->type == JSON_NUMBER)
-        h->has_time = time_of_number(n->text, &h->time_ms);
+        h->has_time = dialect_time_of_number(n->text, &h->time_ms);
     return h->has_time;
 }
 

@@ -1,6 +1,8 @@
 """vendors.py - a gateway whose five destinations are of all five kinds, and
-what they got, as events: the vendors' stubs answer as the vendors do."""
+what they got, as events: the vendors' stubs answer as the vendors do. And
+recordings of the vendors' SDKs, to be sent again."""
 
+import base64
 import json
 import os
 import re
@@ -10,6 +12,32 @@ from harness import Gateway, Recorder
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROFILE = os.path.join(HERE, "..", "..", "policy", "profiles", "mixbot.json")
 TOKEN, SECRET = "mp-token-for-tests", "ga-secret-for-tests"
+
+
+CAPTURES = os.path.join(HERE, "..", "data", "captures")
+# What the recorded story plants (and the identifiers that its SDKs made).
+PLANTED = ["jane.doe@example.com", "Jane Doe", "415 555 0134", "203.0.113.77", "tok_9f8e7d6c",
+           "user-48213", "sess_7f3a9c1e52", "jane+doe+demo", "My Secret Demo"]
+
+
+def capture(name):
+    with open(os.path.join(CAPTURES, name + ".json")) as f:
+        return json.load(f)
+
+
+def replay(g, name, only=lambda request: True):
+    """Send a recording as it was, but for the host; the answers."""
+    answers = []
+    for r in filter(only, capture(name)):
+        headers = {k: v for k, v in r["headers"].items()
+                   if k.lower() not in ("host", "content-length", "connection",
+                                        "transfer-encoding", "accept-encoding")}
+        body = r.get("body", "").encode() or base64.b64decode(r.get("body_base64", ""))
+        if r["method"] == "POST" and not any(k.lower() == "content-type" for k in headers):
+            headers["Content-Type"] = ""
+        answers.append(g.request(r["method"], r["path"],
+                                 body if r["method"] == "POST" else None, headers))
+    return answers
 
 
 def mixbot(asserted=False, live=True):

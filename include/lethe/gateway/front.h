@@ -52,7 +52,8 @@ struct visit {
     bool shared;            /* pages of other origins may ask for the path */
     bool origin_ok;         /* this one may, and read the answer */
     struct slice allow;     /* of a 405: the methods that the path has */
-    int site;               /* index, or -1 */
+    const struct dialect_route *route; /* of the SDKs' paths, or NULL */
+    int site;                          /* index, or -1 */
 };
 void visit_answer(struct visit *v, struct http_answer *answer);
 void visit_error(struct visit *v, int status);

@@ -94,8 +94,15 @@ enum status dialect_decode(struct dialect_call *c, hit_sink *sink,
 /* The answer to an understood request. */
 void dialect_reply(struct dialect_call *c, struct reply *out);
 
-/* The form of an identifier that opt-out tags are made of: its exact bytes,
- * e-mail-shaped text in lower case. Errors: ST_NOMEM. */
+/* `json`, the gateway's own error object, as libraries of this route's family
+ * (NULL: none) want it: with a member more, in the arena, or as it is. */
+struct slice dialect_error_body(const struct dialect_route *r,
+                                struct slice json, struct arena *a);
+
+/* The form of an identifier that opt-out tags are made of, whatever dialect it
+ * came by and in whatever form a person finds it: e-mail-shaped text in lower
+ * case; without Mixpanel's "$device:"; a _ga cookie's "GA1.2.a.b" as "a.b";
+ * else its exact bytes (docs/clients.md). Errors: ST_NOMEM. */
 enum status dialect_canonical(struct slice exact, struct arena *a,
                               struct slice *out) MUST_CHECK;
 

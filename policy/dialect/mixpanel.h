@@ -1,0 +1,24 @@
+/* mixpanel.h - one event of Mixpanel's, between mixpanel.c and
+ * mixpanel_event.c. */
+#ifndef LETHE_POLICY_DIALECT_MIXPANEL_H
+#define LETHE_POLICY_DIALECT_MIXPANEL_H
+
+#include "family.h"
+
+/* One event of /track or /import. Borrows from its arguments. Errors: ST_TYPE
+ * (not an event), ST_NOMEM. */
+enum status mixpanel_event_read(const struct json_node *event,
+                                const struct beacon *b, struct arena *a,
+                                struct hit *out) MUST_CHECK;
+
+/* One profile update of /engage or /groups: a hit called "profile_update".
+ * Errors: as above. */
+enum status mixpanel_profile_read(const struct json_node *update,
+                                  const struct beacon *b, struct arena *a,
+                                  struct hit *out) MUST_CHECK;
+
+/* The project's token in an event or a profile update; SLICE_NONE if there is
+ * none. */
+struct slice mixpanel_token(const struct json_node *item);
+
+#endif
