@@ -2,6 +2,7 @@
 #include "lethe/audit_codes.h"
 #include "lethe/gateway/file.h"
 #include "lethe/gateway/gateway.h"
+#include "lethe/gateway/http/tls_context.h"
 #include "lethe/policy/base/log.h"
 
 #include <errno.h>
@@ -287,10 +288,15 @@ struct next {
     unsigned *conf_refs;
     struct policy **policies;
     uint64_t *indexes;
+    struct tls_context *tls[CONF_LISTEN_MAX]; /* NULL: no TLS */
+    struct tls_context *admin_tls;
 };
 
 static void next_free(struct next *n)
 {
+    for (unsigned i = 0; i < CONF_LISTEN_MAX; i++)
+        tls_context_free(n->tls[i]);
+    tls_context_free(n->admin_tls);
     if (n->conf != NULL)
         reload_free_policies(n->policies, n->conf->site_count);
     free(n->indexes);
@@ -377,19 +383,38 @@ static enum status carry_out(struct gateway *g, struct next *n)
     return ST_OK;
 }
 
-static enum status reload_certificates(struct gateway *g, const struct conf *c,
-                                       struct buf *report)
+static enum status load_certificate(const struct conf_listen *l,
+                                    struct tls_context **out,
+                                    struct buf *report)
 {
-    enum status st = ST_OK;
-
-    if (g->admin != NULL)
-        st = http_server_reload_tls(g->admin, &c->admin.tls);
-    for (unsigned i = 0; st == ST_OK && i < g->worker_count; i++)
-        st = worker_reload_tls(g->workers[i], c);
+    if (l->tls.certificate == NULL)
+        return ST_OK;
+    enum status st = tls_context_new(&l->tls, out);
     if (st != ST_OK)
-        buf_put(report, SLICE("a certificate or its key cannot be loaded; "
-                              "the old one stays\n"));
+        buf_printf(report,
+                   "%s: the certificate or its key cannot be loaded; the old "
+                   "ones stay, of every listener\n",
+                   l->text);
     return st;
+}
+
+static enum status load_certificates(struct next *n, struct buf *report)
+{
+    const struct conf *c = n->conf;
+    enum status st = load_certificate(&c->admin, &n->admin_tls, report);
+
+    for (unsigned i = 0; st == ST_OK && i < c->listen_count; i++)
+        st = load_certificate(&c->listen[i], &n->tls[i], report);
+    return st;
+}
+
+/* The last step, which cannot fail. */
+static void use_certificates(struct gateway *g, const struct next *n)
+{
+    if (g->admin != NULL && n->admin_tls != NULL)
+        http_server_use_tls(g->admin, n->admin_tls);
+    for (unsigned i = 0; i < g->worker_count; i++)
+        worker_use_tls(g->workers[i], n->tls);
 }
 
 enum status reload_all(struct gateway *g, const char *who, struct buf *report)
@@ -398,11 +423,12 @@ enum status reload_all(struct gateway *g, const char *who, struct buf *report)
     enum status st = prepare(g, &n, report);
 
     if (st == ST_OK)
-        st = reload_certificates(g, n.conf, report);
+        st = load_certificates(&n, report);
     if (st == ST_OK)
         st = carry_out(g, &n);
     g->reload_ok = st == ST_OK;
     if (st == ST_OK) {
+        use_certificates(g, &n);
         g->reloaded_ms = gateway_now(g);
         buf_printf(report, "reloaded: %u sites\n", g->world->site_count);
         (void)gateway_record(g, RECORD_CONFIG_LOAD, who, "chg:reload", false,

@@ -33,7 +33,7 @@ struct letter {
     struct rights_job *job;          /* LETTER_RIGHTS */
     struct worker *worker;           /* whose it is, for callbacks */
     struct world *world;             /* LETTER_RESUME: a reference */
-    const struct conf *conf;         /* LETTER_TLS */
+    struct tls_context *const *tls;  /* LETTER_TLS: one a listener, or NULL */
 };
 
 struct worker {
@@ -54,8 +54,7 @@ struct worker {
     bool stopping;
     bool ticked; /* flush refusals with this turn */
     struct http_exchange *held, **held_tail;
-    sem_t answered; /* pause, TLS and stop are acknowledged here */
-    enum status tls_status;
+    sem_t answered;     /* pause, TLS and stop are acknowledged here */
     unsigned in_flight; /* groups handed over and not yet back */
 };
 
@@ -233,15 +232,11 @@ static void resume(struct worker *w, struct letter *l)
     }
 }
 
-static void reload_tls(struct worker *w, const struct conf *c)
+static void use_tls(struct worker *w, struct tls_context *const *list)
 {
-    w->tls_status = ST_OK;
-    for (unsigned i = 0; i < w->server_count; i++) {
-        enum status st =
-            http_server_reload_tls(w->servers[i], &c->listen[i].tls);
-        if (st != ST_OK)
-            w->tls_status = st;
-    }
+    for (unsigned i = 0; i < w->server_count; i++)
+        if (list[i] != NULL)
+            http_server_use_tls(w->servers[i], list[i]);
     sem_post(&w->answered);
 }
 
@@ -265,7 +260,7 @@ static void open_letter(struct worker *w, struct letter *l)
         resume(w, l);
         break;
     case LETTER_TLS:
-        reload_tls(w, l->conf);
+        use_tls(w, l->tls);
         break;
     case LETTER_DRAIN:
         for (unsigned i = 0; i < w->server_count; i++)
@@ -461,14 +456,13 @@ void worker_resume(struct worker *w, struct world *next)
     post(w, l);
 }
 
-enum status worker_reload_tls(struct worker *w, const struct conf *c)
+void worker_use_tls(struct worker *w, struct tls_context *const *list)
 {
     struct letter *l = must_letter(w, LETTER_TLS);
 
-    l->conf = c;
+    l->tls = list;
     post(w, l);
     await(w);
-    return w->tls_status;
 }
 
 void worker_drain(struct worker *w)

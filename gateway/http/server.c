@@ -1,5 +1,6 @@
 #include "conn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -213,19 +214,13 @@ unsigned http_server_port(const struct http_server *s)
     return ntohs(four.sin_port);
 }
 
-enum status http_server_reload_tls(struct http_server *s,
-                                   const struct conf_tls *tls)
+void http_server_use_tls(struct http_server *s, struct tls_context *tls)
 {
-    struct tls_context *fresh = NULL;
+    assert(s->tls != NULL);
+    struct tls_context *old = s->tls;
 
-    if (s->tls == NULL)
-        return ST_OK;
-    enum status st = tls_context_new(tls, &fresh);
-    if (st != ST_OK)
-        return st;
-    tls_context_free(s->tls);
-    s->tls = fresh;
-    return ST_OK;
+    s->tls = tls_context_ref(tls);
+    tls_context_free(old);
 }
 
 static void stop_listening(struct http_server *s)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 struct tls_context {
+    unsigned refs; /* atomic: tls_context_ref/tls_context_free */
     SSL_CTX *ctx;
 };
 
@@ -74,6 +75,7 @@ enum status tls_context_new(const struct conf_tls *conf,
 
     if (t == NULL)
         return ST_NOMEM;
+    t->refs = 1;
     t->ctx = SSL_CTX_new(TLS_server_method());
     if (t->ctx == NULL || conf->certificate == NULL || conf->key == NULL ||
         !load(t->ctx, conf)) {
@@ -94,9 +96,15 @@ enum status tls_context_new(const struct conf_tls *conf,
     return ST_OK;
 }
 
+struct tls_context *tls_context_ref(struct tls_context *t)
+{
+    (void)__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED);
+    return t;
+}
+
 void tls_context_free(struct tls_context *t)
 {
-    if (t == NULL)
+    if (t == NULL || __atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     SSL_CTX_free(t->ctx);
     free(t);

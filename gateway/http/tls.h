@@ -5,13 +5,11 @@
 #ifndef LETHE_GATEWAY_HTTP_TLS_H
 #define LETHE_GATEWAY_HTTP_TLS_H
 
-#include "lethe/gateway/conf.h"
-#include "lethe/policy/base/status.h"
+#include "lethe/gateway/http/tls_context.h"
 
 #include <stddef.h>
 #include <sys/types.h>
 
-struct tls_context; /* certificate, key and rules */
 struct tls_session; /* one connection */
 
 /* Not bytes: what to wait for. */
@@ -19,12 +17,6 @@ struct tls_session; /* one connection */
 #define TLS_WANT_READ  -1 /* try again when readable */
 #define TLS_WANT_WRITE -2 /* try again when writable */
 #define TLS_FAILED     -3
-
-/* Load what `conf` names. The caller owns *out. Errors: ST_CRYPTO. */
-enum status tls_context_new(const struct conf_tls *conf,
-                            struct tls_context **out) MUST_CHECK;
-/* Sessions made from it live on. NULL is allowed. */
-void tls_context_free(struct tls_context *t);
 
 /* A server's side on `fd`, which stays the caller's. NULL on failure. */
 struct tls_session *tls_session_new(struct tls_context *t, int fd);

@@ -5,6 +5,7 @@ import gzip
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -670,6 +671,52 @@ class Tls(Case):
             self.assertIn("the old", out + err)
             for port in ports:
                 self.assertEqual(self.get(port)[1], second)
+
+    def test_a_reload_changes_all_certificates_or_none(self):
+        with Gateway(start=False) as g:
+            names = ("one", "two", "admin")
+            tls = {}
+            for name in names:
+                os.mkdir(os.path.join(g.home, name))
+                certificate(os.path.join(g.home, name), name)
+                tls[name] = {"certificate": name + "/cert.pem", "key": {"file": name + "/key.pem"}}
+            g.conf["listen"] = [{"address": "127.0.0.1:0", "trusted_proxies": [], "tls": tls[n]}
+                                for n in ("one", "two")]
+            g.conf["admin"]["tls"] = tls["admin"]
+            save(g)
+            g.start()
+            ports = [int(p) for p in re.findall(rb"listening port=(\d+)", g.log)]
+            self.assertEqual(len(ports), 3)
+            before = [self.get(port)[1] for port in ports]
+            # one of them is bad: whichever it is, all stay
+            for broken in names:
+                for name in names:
+                    certificate(os.path.join(g.home, name), name)
+                with open(os.path.join(g.home, broken, "cert.pem"), "w") as f:
+                    f.write("no certificate\n")
+                code, out, _ = g.run("reload")
+                self.assertEqual(code, 1)
+                self.assertIn("certificate", out)
+                self.assertEqual([self.get(port)[1] for port in ports], before, broken)
+            # all are good, but what comes after them fails
+            certificate(os.path.join(g.home, "admin"), "admin")
+            more = json.loads(json.dumps(g.conf["sites"][0]))
+            more.update(id="00112233445566778899", name="another", keys=[], origins=[],
+                        destinations=[])
+            os.mkdir(os.path.join(g.state, "sites.new"))  # the site cannot enter the state
+            conf = json.loads(json.dumps(g.conf))
+            conf["sites"].append(more)
+            with open(g.conf_path, "w") as f:
+                json.dump(conf, f)
+            code, out, _ = g.run("reload")
+            self.assertEqual(code, 1, out)
+            self.assertIn("stay in force", out)
+            self.assertEqual([self.get(port)[1] for port in ports], before)
+            os.rmdir(os.path.join(g.state, "sites.new"))
+            self.assertEqual(g.run("reload")[0], 0)
+            after = [self.get(port)[1] for port in ports]
+            for old, new in zip(before, after):
+                self.assertNotEqual(old, new)
 
     def test_the_opt_out_cookie_is_secure_over_tls(self):
         with Gateway(start=False) as g:

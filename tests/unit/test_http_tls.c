@@ -2,6 +2,7 @@
  * reload that keeps the old certificate when the new one is bad. Client and
  * server take turns in this thread; certificates are made by the test. */
 #include "lethe/gateway/http/server.h"
+#include "lethe/gateway/http/tls_context.h"
 
 #include "certificate.h"
 
@@ -346,16 +347,20 @@ static void reload_takes_the_new_or_keeps_the_old(void **state)
     struct rig *r = *state;
     struct client before;
     struct conf_tls bad = r->listen.tls;
+    struct tls_context *fresh = NULL;
 
     assert_int_equal(try_open(r), ST_OK);
     assert_true(shake(r, &before, TLS1_3_VERSION));
     assert_int_equal(serial_seen(r), 1);
     bad.key = r->other; /* of another certificate */
-    assert_int_equal(http_server_reload_tls(r->server, &bad), ST_CRYPTO);
+    assert_int_equal(tls_context_new(&bad, &fresh), ST_CRYPTO);
     assert_int_equal(serial_seen(r), 1);
     make_certificate(r->certificate, r->key, 3);
     assert_int_equal(serial_seen(r), 1); /* not before it is told */
-    assert_int_equal(http_server_reload_tls(r->server, &r->listen.tls), ST_OK);
+    assert_int_equal(tls_context_new(&r->listen.tls, &fresh), ST_OK);
+    assert_int_equal(serial_seen(r), 1); /* nor before it is put to use */
+    http_server_use_tls(r->server, fresh);
+    tls_context_free(fresh); /* the server holds it */
     assert_int_equal(serial_seen(r), 3);
     say(r, &before, GET, sizeof(GET) - 1); /* old connections live on */
     (void)hear(r, &before, "secure 1");

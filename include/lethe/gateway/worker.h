@@ -10,6 +10,7 @@
 #include "lethe/gateway/world.h"
 #include "lethe/policy/base/status.h"
 
+struct tls_context;
 struct worker;
 
 /* Open all listeners of `c` and start the thread, paused: nothing is decided
@@ -30,9 +31,9 @@ void worker_pause(struct worker *w);
 void worker_await_pause(struct worker *w);
 void worker_resume(struct worker *w, struct world *next);
 
-/* Load certificates again with the next resume's config. */
-enum status worker_reload_tls(struct worker *w,
-                              const struct conf *c) MUST_CHECK;
+/* New connections are shown these certificates: one a listener, NULL where
+ * it has no TLS; borrowed for the call, which waits. It cannot fail. */
+void worker_use_tls(struct worker *w, struct tls_context *const *list);
 
 /* Stop accepting; open connections end after their request. */
 void worker_drain(struct worker *w);

@@ -35,6 +35,7 @@
 
 struct event_base;
 struct http_server;
+struct tls_context;
 
 struct http_limits {
     unsigned connections; /* of this server; more are answered 503 + close */
@@ -119,10 +120,9 @@ void http_answer(struct http_exchange *x, const struct http_answer *answer);
  * the event loop; who does not has it done by the loop's next turn. */
 void http_server_flush(struct http_server *s);
 
-/* Load certificate and key again (reload); the old ones stay on error.
- * Errors: ST_CRYPTO. ST_OK without TLS. */
-enum status http_server_reload_tls(struct http_server *s,
-                                   const struct conf_tls *tls) MUST_CHECK;
+/* New connections are shown this certificate (a reference is taken); those
+ * that are open keep theirs. Only for a server that was opened with TLS. */
+void http_server_use_tls(struct http_server *s, struct tls_context *tls);
 
 /* Stop accepting; connections close after their present request. */
 void http_server_drain(struct http_server *s);
