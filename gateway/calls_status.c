@@ -1,5 +1,6 @@
 #include "lethe/gateway/calls.h"
 #include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/metrics.h"
 #include "lethe/gateway/version.h"
 
 #include <stdio.h>
@@ -25,6 +26,18 @@ static void put_sites(const struct gateway *g, struct control_answer *out)
     buf_put_char(&out->data, ']');
 }
 
+/* How many events a destination was denied for want of consent, if it has
+ * never been allowed any: more likely a policy that nobody can say yes to than
+ * people who all say no. */
+static uint64_t never_a_yes(const struct forward_facts *f)
+{
+    unsigned site = f->site_index, d = f->destination_index;
+
+    if (metrics_event_count(site, d, OUTCOME_CLEARED, REASON_NONE) > 0)
+        return 0;
+    return metrics_event_count(site, d, OUTCOME_DROPPED, REASON_NO_CONSENT);
+}
+
 static void put_destination(const struct gateway *g,
                             const struct forward_facts *f, bool first,
                             struct control_answer *out)
@@ -45,18 +58,26 @@ static void put_destination(const struct gateway *g,
                c->name, destination_type_name(c->type), state,
                (unsigned long long)f->waiting, age,
                (unsigned long long)f->accepted, (unsigned long long)f->dead);
+    uint64_t no_yes = never_a_yes(f);
+    if (no_yes > 0)
+        buf_printf(&out->text,
+                   "    nothing goes there: all %llu events since the start "
+                   "lacked the consent that its purposes rest on\n",
+                   (unsigned long long)no_yes);
     buf_printf(&out->data,
                "%s{\"site\":\"%s\",\"name\":\"%s\",\"type\":\"%s\","
-               "\"state\":\"%s\",\"last_status\":%d,\"cleared\":%llu,"
+               "\"state\":\"%s\",\"last_status\":%d,\"only_no_consent\":%llu,"
+               "\"cleared\":%llu,"
                "\"accepted\":%llu,\"refused\":%llu,\"swept\":%llu,"
                "\"expired\":%llu,\"purged\":%llu,\"dead\":%llu,"
                "\"waiting\":%llu,\"waiting_bytes\":%llu,\"oldest_ms\":%lld}",
                first ? "" : ",", s->conf->name, c->name,
                destination_type_name(c->type), state, f->last_status,
-               (unsigned long long)f->cleared, (unsigned long long)f->accepted,
-               (unsigned long long)f->refused, (unsigned long long)f->swept,
-               (unsigned long long)f->expired, (unsigned long long)f->purged,
-               (unsigned long long)f->dead, (unsigned long long)f->waiting,
+               (unsigned long long)no_yes, (unsigned long long)f->cleared,
+               (unsigned long long)f->accepted, (unsigned long long)f->refused,
+               (unsigned long long)f->swept, (unsigned long long)f->expired,
+               (unsigned long long)f->purged, (unsigned long long)f->dead,
+               (unsigned long long)f->waiting,
                (unsigned long long)f->waiting_bytes, (long long)f->oldest_ms);
 }
 

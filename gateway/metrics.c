@@ -76,6 +76,17 @@ void metrics_event(unsigned site, unsigned destination,
         add(&c->events[d][outcome][reason < REASON_COUNT ? reason : 0], count);
 }
 
+uint64_t metrics_event_count(unsigned site, unsigned destination,
+                             enum metrics_outcome outcome, unsigned reason)
+{
+    struct site_counts *c = counts_of(site);
+
+    if (c == NULL || destination > METRICS_DESTINATIONS_MAX ||
+        (unsigned)outcome >= OUTCOME_COUNT || reason >= REASON_COUNT)
+        return 0;
+    return read_counter(&c->events[destination][outcome][reason]);
+}
+
 static unsigned status_slot(int status)
 {
     for (unsigned i = 0; i < STATUS_COUNT; i++)

@@ -32,6 +32,34 @@ static int check_key(const char *name, const char *path, const char *state_dir)
     return CMD_OK;
 }
 
+/* What a destination's shape takes from what the policy asks for: only config
+ * and policy together show it. */
+static void warn_shape(const struct conf_site *s, const struct policy *p,
+                       const struct conf_destination *d)
+{
+    const struct destination_plan *plan =
+        &p->destinations[policy_find_destination(p, slice_of(d->name))];
+    unsigned carries = wire_identifier_bits(destination_wire(d->type));
+
+    if (plan->bits > carries)
+        (void)fprintf(stderr,
+                      "warning: site %s, destination %s: pseudonyms of %u bits "
+                      "are asked for, its form carries %u\n",
+                      s->name, d->name, plan->bits, carries);
+    if (d->type == DESTINATION_GA4 && plan->visitor_count == 0)
+        (void)fprintf(stderr,
+                      "warning: site %s, destination %s: without \"visitor\" "
+                      "in the policy every event is a visitor of its own\n",
+                      s->name, d->name);
+}
+
+static void warn_shapes(const struct conf *c, struct policy *const *policies)
+{
+    for (unsigned i = 0; i < c->site_count; i++)
+        for (unsigned k = 0; k < c->sites[i].destination_count; k++)
+            warn_shape(&c->sites[i], policies[i], &c->sites[i].destinations[k]);
+}
+
 static int check(const struct conf *c)
 {
     struct policy **policies = NULL;
@@ -42,9 +70,10 @@ static int check(const struct conf *c)
     if (report.len > 0)
         (void)fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
-    reload_free_policies(policies, c->site_count);
     if (st != ST_OK)
         return CMD_WRONG;
+    warn_shapes(c, policies);
+    reload_free_policies(policies, c->site_count);
     int code = check_key("master_key", c->master_key_file, c->state_dir);
     if (code == CMD_OK)
         code = check_key("optout_key", c->optout_key_file, c->state_dir);

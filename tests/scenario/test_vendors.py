@@ -82,6 +82,11 @@ class WhatTheyGet(unittest.TestCase):
             wait_until("our own file", lambda: len(v.gateway.file_lines()) == 5)
             v.gateway.settled()
             self.assertEqual((v.mp.requests, v.ga.requests), ([], []))
+            code, out, err = v.gateway.run("status")
+            self.assertEqual(out.count("all 5 events since the start lacked the consent"), 3)
+            tell(v.gateway, {"product": True})
+            wait_until("mixpanel", lambda: len(v.mixpanel_events()) == 5)
+            self.assertNotIn("lacked the consent", v.gateway.run("status")[1])
 
     def test_asserted_consent_opens_both(self):
         with Vendors(mixbot(asserted=True)) as v:
@@ -151,6 +156,33 @@ class TheirAnswers(unittest.TestCase):
             v.ga.answer = lambda r: (200, [], b'{"validationMessages":[{"description":"no"}]}')
             code, out, err = v.gateway.run(*words)
             self.assertEqual(code, 1, out + err)
+
+
+class Check(unittest.TestCase):
+    def test_check_says_what_a_shape_takes(self):
+        policy = mixbot()
+        policy["pseudonyms"]["bits"] = 100
+        policy["destinations"]["ga"].pop("visitor")
+        for d in policy["destinations"].values():
+            d.pop("profile")
+        v = Vendors(policy)
+        try:
+            code, out, err = v.gateway.run("check")
+            self.assertEqual(code, 0, out + err)
+            self.assertIn("destination ga: pseudonyms of 100 bits are asked for, its form "
+                          "carries 62", err)
+            self.assertIn("destination ga: without \"visitor\"", err)
+            self.assertEqual(err.count("warning: site"), 2)
+            policy["context"]["time"] = "drop"
+            policy["destinations"]["mp"].pop("release", None)
+            v.gateway.write_policy(json.dumps(policy))
+            code, out, err = v.gateway.run("check")
+            self.assertEqual(code, 1, out + err)
+            self.assertIn("drops the time for the destination mp", err)
+        finally:
+            v.gateway.close()
+            v.mp.close()
+            v.ga.close()
 
 
 class NobodyCanJoin(unittest.TestCase):

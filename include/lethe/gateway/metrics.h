@@ -32,6 +32,9 @@ const char *metrics_outcome_name(enum metrics_outcome outcome);
 void metrics_event(unsigned site, unsigned destination,
                    enum metrics_outcome outcome, unsigned reason,
                    uint64_t count);
+/* What metrics_event() has counted under these since the start. */
+uint64_t metrics_event_count(unsigned site, unsigned destination,
+                             enum metrics_outcome outcome, unsigned reason);
 /* A request answered: site index or METRICS_SITES_MAX for none; source =
  * dialect number; HTTP status. */
 void metrics_request(unsigned site, unsigned source, int status);
