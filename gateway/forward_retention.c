@@ -1,5 +1,5 @@
 /* Retention of files and databases, on the destination's own thread: each
- * hour and on request, a purpose at a time. */
+ * hour of the wall clock and on request, a purpose at a time. */
 #include "lethe/gateway/forward_inner.h"
 
 #include "lethe/policy/base/log.h"
@@ -79,18 +79,25 @@ static void still_overdue(struct destination *d, unsigned at, int64_t before_ms)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* By the wall clock, as ages are: whoever moves it moves what is due. One
+ * that was put back must not make the next run wait for its return. */
+static bool is_due(const struct destination *d, int64_t now)
+{
+    return d->retention_wanted || now >= d->next_retention ||
+           d->next_retention - now > FORWARD_RETENTION_MS;
+}
+
 void retention_run(struct destination *d)
 {
-    int64_t now = forward_mono(d);
+    int64_t now = forward_wall(d);
 
-    if (destination_is_network(d->type) ||
-        (now < d->next_retention && !d->retention_wanted))
+    if (destination_is_network(d->type) || !is_due(d, now))
         return;
     d->next_retention = now + FORWARD_RETENTION_MS;
     d->retention_wanted = false;
     for (unsigned i = 0; i < d->out.count; i++) {
         struct found f = {0};
-        int64_t before = duration_before(forward_wall(d), d->out.keep[i]);
+        int64_t before = duration_before(now, d->out.keep[i]);
         enum status r = expire_purpose(d, i, before, &f);
         tell(d, i, f.removed);
         if (r == ST_OK) {

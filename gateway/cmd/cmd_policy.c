@@ -161,7 +161,8 @@ int cmd_policy_draft(const struct cmd *self, int argc, char **argv)
 
 static void flush_out(struct buf *out)
 {
-    (void)fwrite(out->data, 1, out->len, stdout);
+    if (out->len > 0)
+        (void)fwrite(out->data, 1, out->len, stdout);
     buf_reset(out);
 }
 

@@ -84,8 +84,8 @@ struct http_server {
     bool started; /* the events are assigned */
     struct conn *conns;
     struct conn *dirty, *dirty_last;
-    unsigned count;
-    size_t body_cap; /* bytes of the largest input buffer */
+    _Atomic unsigned count; /* read by the thread that drains, too */
+    size_t body_cap;        /* bytes of the largest input buffer */
     struct wire_budget budget;
     struct arena *arenas[ARENAS_KEPT_MAX];
     unsigned large_arenas; /* of them, arena_is_large() */

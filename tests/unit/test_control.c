@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +27,8 @@ static struct event_base *base;
 static struct control *control;
 static struct tokens *tokens;
 static pthread_t thread;
-static uid_t pretend_uid;
-static bool pretend;
+static _Atomic uid_t pretend_uid;
+static atomic_bool pretend;
 
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *len);

@@ -157,7 +157,9 @@ static void what_is_durable_waits_before_a_forwarder_has_seen_it(void **state)
     w.forward = NULL;
     pthread_mutex_unlock(&w.lock);
     put((struct put){.from = 3, .count = 4});
+    pthread_mutex_lock(&w.lock);
     w.forward = f;
+    pthread_mutex_unlock(&w.lock);
     assert_int_equal(facts(0).waiting, 7);
     assert_int_equal(facts(0).cleared, 7);
     sweep_hold(w.sweep, false);

@@ -156,7 +156,7 @@ struct destination {
     struct retention_facts retention[POLICY_PURPOSES_MAX];
     unsigned retention_count;
     struct forward_news news[POLICY_PURPOSES_MAX]; /* not yet told */
-    int64_t next_retention;
+    int64_t next_retention;                        /* wall clock */
     bool retention_wanted;
 };
 
