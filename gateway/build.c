@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -167,6 +168,22 @@ static int start_workers(struct gateway *g, const struct conf *c)
 
 /* ---- the first world ---------------------------------------------------- */
 
+static int check_versions(struct gateway *g, const struct conf *c,
+                          struct policy *const *policies)
+{
+    struct buf report;
+
+    buf_init(&report, GATEWAY_REPORT_MAX);
+    bool ok = reload_versions_hold(g, c, policies, &report);
+    if (report.len > 0)
+        (void)fwrite(report.data, 1, report.len, stderr);
+    buf_free(&report);
+    if (!ok)
+        (void)gateway_record(g, RECORD_POLICY_REJECT, NULL, "boot", false, NULL,
+                             "{}");
+    return ok ? 0 : 1;
+}
+
 static enum status first_world(struct gateway *g, struct conf *c,
                                unsigned *conf_refs,
                                struct policy *const *policies)
@@ -198,6 +215,8 @@ static enum status first_world(struct gateway *g, struct conf *c,
         st = gateway_record(g, RECORD_TAG_NEW, NULL, "boot", true, NULL,
                             "{\"tag\":\"%s\"}", first->day_tag);
     if (st == ST_OK)
+        st = reload_note_versions(g, c, policies);
+    if (st == ST_OK)
         st = supervisor_switch(g, first);
     if (st != ST_OK)
         world_unref(first);
@@ -224,7 +243,8 @@ int build_all(struct gateway *g, struct conf *c, unsigned *conf_refs,
 {
     char path[CONF_PATH_MAX];
 
-    if (build_from_disk(g, c) != 0 || start_threads(g, c) != 0)
+    if (build_from_disk(g, c) != 0 || check_versions(g, c, policies) != 0 ||
+        start_threads(g, c) != 0)
         return 1;
     record_keys(g);
     if (start_workers(g, c) != 0)
@@ -290,6 +310,7 @@ void build_tear_down(struct gateway *g)
         outage_close(g->outage);
     if (g->tokens != NULL)
         tokens_close(g->tokens);
+    policy_versions_close(g->versions);
     sweep_free(g->sweep);
     if (g->optouts != NULL)
         optout_close(g->optouts);

@@ -188,6 +188,9 @@ static int open_stores(struct gateway *g, const struct conf *c,
     if (!state_path(c, "tokens.json", path) ||
         tokens_open(path, &g->tokens) != ST_OK)
         return build_refuse(path, "cannot be read");
+    if (!state_path(c, POLICY_VERSIONS_FILE, path) ||
+        policy_versions_open(path, &g->versions) != ST_OK)
+        return build_refuse(path, "cannot be read");
     if (sweep_new(&g->sweep) != ST_OK)
         return build_refuse("opt-out list", "out of memory");
     return 0;

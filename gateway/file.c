@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,26 +42,69 @@ enum status file_read(const char *path, size_t max, struct buf *out)
     return st;
 }
 
+static bool write_bytes(int fd, struct slice s)
+{
+    while (s.len > 0) {
+        ssize_t n = write(fd, s.at, s.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        s = slice_skip(s, (size_t)n);
+    }
+    return true;
+}
+
 enum status file_create(const char *path, unsigned mode, struct slice bytes)
 {
     int fd =
         open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    size_t done = 0;
 
     if (fd < 0)
         return errno == EEXIST ? ST_EXISTS : ST_IO;
-    while (done < bytes.len) {
-        ssize_t n = write(fd, bytes.at + done, bytes.len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        done += (size_t)n;
-    }
-    bool ok = done == bytes.len && fsync(fd) == 0;
+    bool ok = write_bytes(fd, bytes) && fsync(fd) == 0;
     if (close(fd) != 0 || !ok) {
         (void)unlink(path);
         return ST_IO;
     }
     return ST_OK;
+}
+
+static bool sync_folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+
+    memcpy(folder, slash == NULL ? "." : path, slash == NULL ? 1 : len);
+    folder[slash == NULL ? 1 : len] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return good;
+}
+
+enum status file_replace(const char *path, struct slice bytes)
+{
+    char next[PATH_MAX];
+    int n = snprintf(next, sizeof(next), "%s.new", path);
+
+    if (n < 0 || (size_t)n >= sizeof(next))
+        return ST_LIMIT;
+    if (unlink(next) != 0 && errno != ENOENT)
+        return ST_IO;
+    int fd =
+        open(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == ENOSPC ? ST_FULL : ST_IO;
+    bool good = write_bytes(fd, bytes) && fsync(fd) == 0;
+    enum status st = good ? ST_OK : errno == ENOSPC ? ST_FULL : ST_IO;
+    if (close(fd) != 0 && st == ST_OK)
+        st = ST_IO;
+    if (st == ST_OK && (rename(next, path) != 0 || !sync_folder_of(path)))
+        st = ST_IO;
+    if (st != ST_OK)
+        (void)unlink(next);
+    return st;
 }

@@ -115,6 +115,42 @@ enum status reload_policies(const struct conf *c, struct policy ***out,
     return ST_OK;
 }
 
+/* ---- versions ---------------------------------------------------------- */
+
+static struct policy_version version_of(const struct conf_site *s,
+                                        const struct policy *p)
+{
+    return (struct policy_version){slice_of(s->id), p->version, p->hash};
+}
+
+bool reload_versions_hold(const struct gateway *g, const struct conf *c,
+                          struct policy *const *policies, struct buf *report)
+{
+    bool ok = true;
+
+    for (unsigned i = 0; i < c->site_count; i++) {
+        const struct policy_version v = version_of(&c->sites[i], policies[i]);
+        if (policy_versions_hold(g->versions, &v))
+            continue;
+        buf_printf(report,
+                   "%s: the content changed but \"version\" did not: this one "
+                   "was in force with other rules; give it a new version\n",
+                   c->sites[i].policy);
+        ok = false;
+    }
+    return ok;
+}
+
+enum status reload_note_versions(struct gateway *g, const struct conf *c,
+                                 struct policy *const *policies)
+{
+    struct policy_version list[CONF_SITES_MAX];
+
+    for (unsigned i = 0; i < c->site_count; i++)
+        list[i] = version_of(&c->sites[i], policies[i]);
+    return policy_versions_note(g->versions, list, c->site_count);
+}
+
 /* ---- records ----------------------------------------------------------- */
 
 static void duration_text(struct duration d, char out[32])
@@ -262,27 +298,6 @@ static bool needs_restart(const struct conf *a, const struct conf *b,
     return needs;
 }
 
-/* The same version with another content is a mistake or worse. */
-static bool versions_hold(const struct world *w, const struct conf *c,
-                          struct policy *const *policies, struct buf *report)
-{
-    bool ok = true;
-
-    for (unsigned i = 0; i < c->site_count; i++) {
-        const struct world_site *old = site_before(w, &c->sites[i]);
-        if (old == NULL ||
-            !slice_eq(old->policy->version, policies[i]->version) ||
-            memcmp(old->policy->hash, policies[i]->hash, 32) == 0)
-            continue;
-        buf_printf(report,
-                   "%s: the content changed but \"version\" did not; give it "
-                   "a new version\n",
-                   c->sites[i].policy);
-        ok = false;
-    }
-    return ok;
-}
-
 struct next {
     struct conf *conf;
     unsigned *conf_refs;
@@ -326,7 +341,7 @@ static enum status prepare(struct gateway *g, struct next *n,
     if (needs_restart(g->world->conf, n->conf, report))
         return ST_TYPE;
     st = reload_policies(n->conf, &n->policies, report);
-    if (st == ST_OK && !versions_hold(g->world, n->conf, n->policies, report))
+    if (st == ST_OK && !reload_versions_hold(g, n->conf, n->policies, report))
         st = ST_TYPE;
     const char *id;
     for (unsigned i = 0; st == ST_OK && (id = state_site(g->state, i)) != NULL;
@@ -370,6 +385,8 @@ static enum status carry_out(struct gateway *g, struct next *n)
         st = world_new(&parts, &next, &news);
         pthread_mutex_unlock(&g->epochs_lock);
     }
+    if (st == ST_OK)
+        st = reload_note_versions(g, n->conf, n->policies);
     if (st == ST_OK)
         st = supervisor_switch(g, next);
     if (st != ST_OK) {

@@ -1,4 +1,6 @@
 #include "lethe/gateway/tokens.h"
+
+#include "lethe/gateway/file.h"
 #include "lethe/policy/json_tree.h"
 
 #include <assert.h>
@@ -247,57 +249,6 @@ static void write_token(const struct token *token, struct buf *out)
     buf_put(out, SLICE("]}"));
 }
 
-static bool write_bytes(int fd, struct slice s)
-{
-    while (s.len > 0) {
-        ssize_t n = write(fd, s.at, s.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        s = slice_skip(s, (size_t)n);
-    }
-    return true;
-}
-
-static bool sync_folder_of(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-
-    memcpy(folder, slash == NULL ? "." : path, slash == NULL ? 1 : len);
-    folder[slash == NULL ? 1 : len] = '\0';
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        (void)close(fd);
-    return good;
-}
-
-/* The new file beside the old one, synced, then in its place. */
-static enum status replace_file(const char *path, struct slice text)
-{
-    char next[PATH_MAX + 8];
-
-    (void)snprintf(next, sizeof(next), "%s.new", path);
-    if (unlink(next) != 0 && errno != ENOENT)
-        return ST_IO;
-    int fd =
-        open(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno == ENOSPC ? ST_FULL : ST_IO;
-    bool good = write_bytes(fd, text) && fsync(fd) == 0;
-    enum status st = good ? ST_OK : errno == ENOSPC ? ST_FULL : ST_IO;
-    if (close(fd) != 0 && st == ST_OK)
-        st = ST_IO;
-    if (st == ST_OK && (rename(next, path) != 0 || !sync_folder_of(path)))
-        st = ST_IO;
-    if (st != ST_OK)
-        (void)unlink(next);
-    return st;
-}
-
 static enum status save(const struct tokens *t)
 {
     struct buf b;
@@ -311,7 +262,7 @@ static enum status save(const struct tokens *t)
         write_token(&t->list[i], &b);
     }
     buf_put(&b, SLICE("\n]}\n"));
-    enum status st = b.failed ? ST_NOMEM : replace_file(t->path, buf_slice(&b));
+    enum status st = b.failed ? ST_NOMEM : file_replace(t->path, buf_slice(&b));
     buf_free(&b);
     return st;
 }

@@ -2,9 +2,10 @@
 """A reload takes what it says, or nothing: every key of lethe.json is either
 taken over or named as one that needs a restart."""
 import json
+import re
 import unittest
 
-from harness import Gateway, main
+from harness import PATIENCE_S, Gateway, main
 
 NEEDS_RESTART = [
     ("listen", lambda c: c["listen"][0].update(trusted_proxies=["127.0.0.1"])),
@@ -73,6 +74,41 @@ class ReloadKeys(unittest.TestCase):
                 self.assertTrue(out.endswith("reloaded: 1 sites\n"), out)
         answer = self.gateway.admin("GET", "/healthz", headers={"Host": "other.example"})
         self.assertEqual(answer.status, 403)
+
+    def use(self, version, keep):
+        """The policy with this version, and another content for another `keep`."""
+        self.gateway.write_policy(re.sub(
+            r'"spool": "[^"]*"', '"spool": "%s"' % keep,
+            self.first.replace('"version": "1"', '"version": "%s"' % version)))
+
+    def test_a_version_is_one_content_for_ever(self):
+        g = self.gateway
+        self.first = g.read_policy()
+        self.assertIn('"version": "1"', self.first)
+        self.use("2", "P2D")
+        self.assertEqual(g.run("reload")[0], 0)
+        self.use("1", "P3D")  # the first version, long gone, with other rules
+        code, out, _ = g.run("reload")
+        self.assertEqual(code, 1)
+        self.assertIn('policy/mixbot.json: the content changed but "version" did not', out)
+        # also for a start, which knows of nothing but the state folder
+        g.stop()
+        g.start(wait=False)
+        self.assertEqual(g.process.wait(PATIENCE_S), 1)
+        g.reader.join(PATIENCE_S)
+        self.assertIn(b'"version" did not', g.log)
+        g.stop()
+        # a check has no state to look at, and says nothing
+        self.assertEqual(g.run("check")[0], 0)
+        # what was refused has no claim to its version
+        self.use("3", "P3D")
+        g.start()
+        self.use("2", "P2D")
+        self.assertEqual(g.run("reload")[0], 0)
+        g.write_policy(self.first)
+        self.assertEqual(g.run("reload")[0], 0)
+        code, out, _ = g.run("audit", "search", "--act", "policy.reject", "--json")
+        self.assertEqual(out.count('"why":"boot"'), 1, out)
 
 
 if __name__ == "__main__":

@@ -16,4 +16,9 @@ enum status file_read(const char *path, size_t max, struct buf *out) MUST_CHECK;
 enum status file_create(const char *path, unsigned mode,
                         struct slice bytes) MUST_CHECK;
 
+/* These bytes in the place of `path` (mode 0600), whole or not at all, also
+ * over a crash: written beside it (`path`.new), synced, renamed.
+ * Errors: ST_IO, ST_FULL, ST_LIMIT (path too long). */
+enum status file_replace(const char *path, struct slice bytes) MUST_CHECK;
+
 #endif

@@ -11,6 +11,7 @@
 #include "lethe/gateway/http/rate.h"
 #include "lethe/gateway/http/server.h"
 #include "lethe/gateway/keys/epochs.h"
+#include "lethe/gateway/policy_versions.h"
 #include "lethe/gateway/rights/optout.h"
 #include "lethe/gateway/rights/service.h"
 #include "lethe/gateway/rights/sweep.h"
@@ -47,6 +48,7 @@ struct gateway {
     struct forward *forward;
     struct rights *rights;
     struct tokens *tokens;
+    struct policy_versions *versions;
     struct rate *optout_rate, *events_rate;
     struct services services;
     struct worker *workers[GATEWAY_WORKERS_MAX];
@@ -111,6 +113,13 @@ enum status supervisor_configure(struct gateway *g, struct world *w) MUST_CHECK;
 enum status reload_policies(const struct conf *c, struct policy ***out,
                             struct buf *report) MUST_CHECK;
 void reload_free_policies(struct policy **list, unsigned count);
+/* The same version with another content is a mistake or worse: was any of
+ * these in force, ever, as something else? Then `report` names it. */
+bool reload_versions_hold(const struct gateway *g, const struct conf *c,
+                          struct policy *const *policies, struct buf *report);
+/* They come into force. Errors: as policy_versions_note(). */
+enum status reload_note_versions(struct gateway *g, const struct conf *c,
+                                 struct policy *const *policies) MUST_CHECK;
 /* policy.load records for every site; fills `indexes`. */
 enum status reload_record_policies(struct gateway *g, const struct conf *c,
                                    struct policy *const *policies,
