@@ -172,7 +172,7 @@ void call_subject_status(struct gateway *g, const struct control_call *call,
     for (unsigned i = 0; i < job->id_count; i++) {
         struct slice id = {job->ids[i], job->id_lens[i]};
         optout_tag_make(g->optout_key, slice_of(job->site), id, tag);
-        enum optout_answer answer = optout_lookup(g->optouts, tag, 0);
+        enum optout_answer answer = optout_lookup(g->optouts, tag, 0, 0);
         buf_printf(&out->text, "identifier %u: %s\n", first + i + 1,
                    answer_text(answer));
         buf_printf(&out->data, "%s%s", i == 0 ? "" : ",",

@@ -120,6 +120,8 @@ static enum optout_state ask_optouts(struct taking *t)
     const struct optouts *list = t->in->services->optouts;
     const struct hit *h = t->hit;
     int64_t when = h->has_time ? h->time_ms : 0;
+    int64_t marked_since =
+        t->beacon->received_ms - t->in->world->longest_wait_ms - OPTOUT_MARK_MS;
     enum optout_state worst = OPTOUT_NONE;
 
     if (optout_health_of(list) != OPTOUT_SOUND)
@@ -131,7 +133,7 @@ static enum optout_state ask_optouts(struct taking *t)
         struct id_entry *e = id_cache_find(t->in->ids, t->site, id->kind,
                                            id->exact, id->canonical);
         memcpy(t->tags[i], id_entry_tag(e), TAG_BYTES);
-        switch (optout_lookup(list, t->tags[i], when)) {
+        switch (optout_lookup(list, t->tags[i], when, marked_since)) {
         case OPTOUT_ANSWER_OUT:
             worst = OPTOUT_LISTED;
             break;

@@ -259,18 +259,11 @@ void supervisor_record_forward_news(struct gateway *g)
     } while (n == NEWS_AT_ONCE);
 }
 
-/* The longest that anything may wait: then also a quiet gateway's old rows
+/* After the longest that anything may wait, also a quiet gateway's old rows
  * leave the journal. */
-static int64_t longest_keep(const struct world *w)
+static int64_t roll_every_ms(const struct world *w)
 {
-    int64_t longest = MS_PER_H;
-
-    for (unsigned i = 0; i < w->site_count; i++) {
-        int64_t keep = duration_rough_ms(w->sites[i].policy->keep_spool);
-        if (keep > longest)
-            longest = keep;
-    }
-    return longest;
+    return w->longest_wait_ms > MS_PER_H ? w->longest_wait_ms : MS_PER_H;
 }
 
 /* A failure is logged; workers stay paused and the next tick tries again. */
@@ -297,7 +290,7 @@ void supervisor_tick(struct gateway *g)
     collect_keys(g);
     journal_set_other_bytes(g->journal, outage_bytes(g->outage));
     if (mono >= g->roll_due_ms) {
-        g->roll_due_ms = mono + longest_keep(g->world);
+        g->roll_due_ms = mono + roll_every_ms(g->world);
         journal_roll(g->journal);
     }
     if (++g->ticks % ZERO_EVERY_TICKS == 0 &&

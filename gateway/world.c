@@ -103,6 +103,9 @@ static enum status site_make(const struct world_parts *parts, struct world *w,
     s->id = slice_of(s->conf->id);
     s->number = site_number(s->id);
     s->policy = policy_ref(parts->policies[index]);
+    int64_t wait = duration_rough_ms(s->policy->keep_spool);
+    if (wait > w->longest_wait_ms)
+        w->longest_wait_ms = wait;
     s->policy_index = parts->policy_indexes[index];
     for (unsigned i = 0; i < s->conf->destination_count; i++) {
         const struct conf_destination *conf = &s->conf->destinations[i];

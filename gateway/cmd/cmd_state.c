@@ -109,7 +109,7 @@ static int offline_one(const struct cmd_line *l, struct offline *o,
         code = cmd_fail(CMD_WRONG, "out of memory");
     else if (strcmp(l->cmd->words, "subject status") == 0) {
         optout_tag_make(o->optout_key, slice_of(s->id), canonical, tag);
-        bool out = optout_lookup(o->optouts, tag, 0) == OPTOUT_ANSWER_OUT;
+        bool out = optout_lookup(o->optouts, tag, 0, 0) == OPTOUT_ANSWER_OUT;
         (void)printf(out ? "opted out\n" : "not opted out\n");
     } else if (optout_set(o->optouts, slice_of(s->id), canonical,
                           system_clock()->wall_ms(NULL), &result) != ST_OK)

@@ -67,11 +67,12 @@ uint64_t optout_count(const struct optouts *o)
 }
 
 enum optout_answer optout_lookup(const struct optouts *o,
-                                 const uint8_t tag[TAG_BYTES], int64_t event_ms)
+                                 const uint8_t tag[TAG_BYTES], int64_t event_ms,
+                                 int64_t marked_since_ms)
 {
     if (optout_health_of(o) != OPTOUT_SOUND)
         return OPTOUT_ANSWER_OUT;
-    return optout_table_lookup(o->table, tag, event_ms);
+    return optout_table_lookup(o->table, tag, event_ms, marked_since_ms);
 }
 
 bool optout_site_index(const struct optout_sites *sites, struct slice site,

@@ -119,13 +119,14 @@ void optout_table_free(struct optout_table *t)
     free(t);
 }
 
-/* Did an entry that has fallen since stand at `event_ms`? */
+/* Did an entry stand at `event_ms` that has fallen since, not too long ago? */
 static bool was_out(const struct shard *s, const struct slot *slot,
-                    int64_t event_ms)
+                    int64_t event_ms, int64_t marked_since_ms)
 {
     for (uint32_t at = slot->lifted; at != 0; at = s->lifted[at - 1].next) {
         const struct lifted *l = &s->lifted[at - 1];
-        if (event_ms >= l->set_ms && event_ms <= l->lift_ms)
+        if (event_ms >= l->set_ms && event_ms <= l->lift_ms &&
+            l->lift_ms >= marked_since_ms)
             return true;
     }
     return false;
@@ -133,7 +134,8 @@ static bool was_out(const struct shard *s, const struct slot *slot,
 
 enum optout_answer optout_table_lookup(const struct optout_table *t,
                                        const uint8_t tag[TAG_BYTES],
-                                       int64_t event_ms)
+                                       int64_t event_ms,
+                                       int64_t marked_since_ms)
 {
     enum optout_answer answer = OPTOUT_ANSWER_NO;
     struct shard *s = shard_of(t, tag);
@@ -143,7 +145,8 @@ enum optout_answer optout_table_lookup(const struct optout_table *t,
     const struct slot *slot = find(s, tag);
     if (slot->standing > 0 || slot->held)
         answer = OPTOUT_ANSWER_OUT;
-    else if (slot->lifted != 0 && event_ms != 0 && was_out(s, slot, event_ms))
+    else if (slot->lifted != 0 && event_ms != 0 &&
+             was_out(s, slot, event_ms, marked_since_ms))
         answer = OPTOUT_ANSWER_THEN;
     (void)pthread_rwlock_unlock(&s->lock);
     return answer;

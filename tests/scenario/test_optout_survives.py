@@ -6,7 +6,7 @@ import unittest
 
 from fakeclock import FakeClock
 from harness import Gateway, Recorder, main, wait_until
-from optouts import arrived, numbered, numbers, opt_out
+from optouts import arrived, everywhere, numbered, numbers, opt_out
 
 
 class Survives(unittest.TestCase):
@@ -90,6 +90,28 @@ class Survives(unittest.TestCase):
         finally:
             g.close()
             recorder.close()
+
+    def test_a_lifted_opt_out_is_remembered_for_what_may_still_be_late(self):
+        """retention.spool (72 h) and 7 days: events of that time stay out."""
+        g = Gateway(start=False)
+        clock = FakeClock(g.folder)
+        g.faketime = clock.path
+        try:
+            g.start()
+            receipt = opt_out(g, session_id="late")
+            clock.move(hours=1)
+            then = clock.text()
+            clock.move(hours=1)
+            self.assertEqual(g.post("/v1/optin", {"receipt": receipt}).status, 200)
+            clock.move(minutes=1)
+            g.post("/v1/events", numbered(1, "late", timestamp=clock.text()))
+            for n, move in ((2, {"days": 9}), (3, {"hours": 23, "minutes": 58}),
+                            (4, {"minutes": 2})):
+                clock.move(**move)
+                g.post("/v1/events", numbered(n, "late", timestamp=then))
+            self.assertTrue(everywhere(g, [1, 4]), arrived(g))
+        finally:
+            g.close()
 
 
 if __name__ == "__main__":

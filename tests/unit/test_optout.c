@@ -97,12 +97,14 @@ static void put(const char *id, struct optout_result *r)
     assert_int_equal(optout_set(o, SITE, slice_of(id), NOW, r), ST_OK);
 }
 
+static int64_t marked_since; /* of ask() */
+
 static enum optout_answer ask(struct slice site, const char *id, int64_t ms)
 {
     uint8_t tag[TAG_BYTES];
 
     optout_tag_make(key, site, slice_of(id), tag);
-    return optout_lookup(o, tag, ms);
+    return optout_lookup(o, tag, ms, marked_since);
 }
 
 static bool lift(const char *receipt, int64_t ms, bool *out_free)
@@ -241,10 +243,19 @@ static void a_lifted_tag_stays_marked(void **state)
         assert_int_equal(ask(SITE, "anna", NOW), OPTOUT_ANSWER_THEN);
         assert_int_equal(ask(SITE, "anna", NOW + 1000), OPTOUT_ANSWER_THEN);
         assert_int_equal(ask(SITE, "anna", NOW + 1001), OPTOUT_ANSWER_NO);
+        marked_since = NOW + 1000; /* the last moment of the mark */
+        assert_int_equal(ask(SITE, "anna", NOW), OPTOUT_ANSWER_THEN);
+        marked_since = NOW + 1001;
+        assert_int_equal(ask(SITE, "anna", NOW), OPTOUT_ANSWER_NO);
+        marked_since = 0;
         reopen();
     }
+    /* gone is the mark, not the knowledge that this receipt has lifted */
+    marked_since = NOW + 1001;
+    assert_false(lift(r.receipt, NOW + 2000, &is_free));
     put("anna", &again); /* and out again */
     assert_int_equal(ask(SITE, "anna", NOW - 1), OPTOUT_ANSWER_OUT);
+    marked_since = 0;
 }
 
 static void eight_entries_a_tag_then_nothing_is_written(void **state)
@@ -686,7 +697,7 @@ static enum status count_set(void *ctx, uint64_t number,
     uint64_t *last = ctx;
 
     assert_true(number > last[0]);
-    assert_int_equal(optout_lookup(o, tag, 0), OPTOUT_ANSWER_OUT);
+    assert_int_equal(optout_lookup(o, tag, 0, 0), OPTOUT_ANSWER_OUT);
     last[0] = number;
     last[1]++;
     return last[1] == 100 ? ST_LIMIT : ST_OK;
@@ -733,7 +744,7 @@ static void *reader(void *ctx)
     optout_tag_make(key, SITE, SLICE("id5"), tag);
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
         (void)optout_newest(o, hash);
-        answers[optout_lookup(o, tag, NOW)]++;
+        answers[optout_lookup(o, tag, NOW, 0)]++;
         (void)optout_count(o);
         (void)optout_has_site(o, SITE);
     }

@@ -64,7 +64,7 @@ static enum optout_answer ask(const char *id)
     uint8_t tag[TAG_BYTES];
 
     optout_tag_make(key, SITE, slice_of(id), tag);
-    return optout_lookup(o, tag, 0);
+    return optout_lookup(o, tag, 0, 0);
 }
 
 static void reopen(void)
@@ -256,7 +256,7 @@ static void a_million_tags(void **state)
     double t1 = seconds();
     for (uint64_t i = 1; i <= 2 * count; i++) {
         tag_of(i, tag);
-        out += optout_table_lookup(t, tag, 1) == OPTOUT_ANSWER_OUT;
+        out += optout_table_lookup(t, tag, 1, 0) == OPTOUT_ANSWER_OUT;
     }
     double t2 = seconds();
     assert_int_equal(out, count);

@@ -46,7 +46,8 @@ struct world {
     uint8_t *day_key; /* 16 bytes, locked */
     bool subject_on;  /* rows carry `sub` */
     char day_tag[EPOCH_DAY_TAG_MAX];
-    int64_t valid_until_ms; /* the next rotation or UTC midnight */
+    int64_t longest_wait_ms; /* the longest retention.spool of all sites */
+    int64_t valid_until_ms;  /* the next rotation or UTC midnight */
 };
 
 /* What a world is made of. Policies: one a site of the config, borrowed (a

@@ -8,6 +8,7 @@
 #define LETHE_GATEWAY_RIGHTS_OPTOUT_H
 
 #include "lethe/policy/base/buf.h"
+#include "lethe/policy/base/clock.h"
 #include "lethe/policy/base/status.h"
 #include "lethe/policy/pseudonym.h"
 
@@ -17,6 +18,8 @@
 #define OPTOUT_ENTRIES_MAX   8u  /* receipts a tag; later ones lift nothing */
 #define OPTOUT_RECEIPT_MAX   96u /* bytes of a receipt's text, NUL included */
 #define OPTOUT_RESERVE_BYTES (4u << 20) /* preallocated for a full disk */
+/* A lifted tag stays marked so much longer than anything may wait. */
+#define OPTOUT_MARK_MS (7 * MS_PER_DAY)
 
 struct optouts;
 
@@ -58,11 +61,12 @@ uint64_t optout_count(const struct optouts *o); /* tags opted out now */
 
 enum optout_answer { OPTOUT_ANSWER_NO, OPTOUT_ANSWER_OUT, OPTOUT_ANSWER_THEN };
 
-/* Is `tag` opted out? THEN: lifted, but `event_ms` (0 = no time given) lies
- * in a time when it was out. An unsound store answers OUT. Any thread. */
+/* Is `tag` opted out? THEN: lifted at `marked_since_ms` or later, but
+ * `event_ms` (0 = no time given) lies in a time when it was out. An unsound
+ * store answers OUT. Any thread. */
 enum optout_answer optout_lookup(const struct optouts *o,
-                                 const uint8_t tag[TAG_BYTES],
-                                 int64_t event_ms);
+                                 const uint8_t tag[TAG_BYTES], int64_t event_ms,
+                                 int64_t marked_since_ms);
 
 /* One opt-out by one identifier: in force when this returns, also when the
  * status is an error; on ST_OK on disk too. The identifier's canonical form

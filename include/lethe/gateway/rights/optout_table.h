@@ -12,9 +12,11 @@ struct optout_table;
 enum status optout_table_new(struct optout_table **out) MUST_CHECK;
 void optout_table_free(struct optout_table *t); /* NULL is allowed */
 
+/* As optout_lookup(). */
 enum optout_answer optout_table_lookup(const struct optout_table *t,
                                        const uint8_t tag[TAG_BYTES],
-                                       int64_t event_ms);
+                                       int64_t event_ms,
+                                       int64_t marked_since_ms);
 
 struct optout_tag_facts {
     uint64_t newest;   /* newest set's number; 0 = none on disk */
