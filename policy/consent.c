@@ -141,26 +141,13 @@ static enum audit_reason why_denied(const struct policy *p,
     return REASON_NONE;
 }
 
-/* The value at a dotted path, or NULL. */
-static const struct json_node *find(const struct json_node *n,
-                                    struct slice path)
-{
-    while (n != NULL && path.len > 0) {
-        size_t dot = slice_find(path, '.');
-
-        n = json_member(n, slice_head(path, dot));
-        path = slice_skip(path, dot + 1);
-    }
-    return n;
-}
-
 static bool property_says_yes(const struct json_node *fields, struct slice path)
 {
     const struct json_node *n;
 
     if (path.len == 0 || fields == NULL)
         return false;
-    n = find(fields, path);
+    n = json_at_path(fields, path);
     if (n == NULL)
         return false;
     if (n->type == JSON_STRING || n->type == JSON_NUMBER)

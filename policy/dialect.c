@@ -163,6 +163,34 @@ void dialect_add_headers(const struct beacon *b, struct hit *h)
     h->signals.dnt |= b->dnt;
 }
 
+bool dialect_scalar(const struct json_node *object, struct slice key,
+                    struct slice *out)
+{
+    const struct json_node *n =
+        object == NULL ? NULL : json_member(object, key);
+
+    *out = SLICE_NONE;
+    if (n == NULL || n->type == JSON_NULL)
+        return true;
+    if (n->type != JSON_STRING && n->type != JSON_NUMBER)
+        return false;
+    if (n->text.len > 0)
+        *out = n->text;
+    return true;
+}
+
+void dialect_read_context(const struct json_node *object,
+                          const struct dialect_context_row *rows,
+                          size_t row_count, struct hit *h)
+{
+    struct slice text;
+
+    for (size_t i = 0; i < row_count; i++)
+        if (h->context[rows[i].key].len == 0 &&
+            dialect_scalar(object, rows[i].name, &text))
+            h->context[rows[i].key] = text;
+}
+
 bool dialect_time_of_number(struct slice number, int64_t *out_ms)
 {
     char text[JSON_NUMBER_MAX + 1];

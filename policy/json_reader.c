@@ -250,6 +250,17 @@ const struct json_node *json_member(const struct json_node *object,
     return NULL;
 }
 
+const struct json_node *json_at_path(const struct json_node *object,
+                                     struct slice path)
+{
+    while (object != NULL && path.len > 0) {
+        size_t dot = slice_find(path, '.');
+        object = json_member(object, slice_head(path, dot));
+        path = slice_skip(path, dot + 1);
+    }
+    return object;
+}
+
 const char *json_fault_name(enum json_fault fault)
 {
     static const char *const names[JSON_FAULT_COUNT] = {

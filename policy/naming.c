@@ -3,18 +3,6 @@
 #include "lethe/policy/dialect.h"
 #include "lethe/policy/hit.h"
 
-/* The value at a dotted path of objects, or NULL. */
-static const struct json_node *at_path(const struct json_node *object,
-                                       struct slice path)
-{
-    while (object != NULL && path.len > 0) {
-        size_t dot = slice_find(path, '.');
-        object = json_member(object, slice_head(path, dot));
-        path = slice_skip(path, dot + 1);
-    }
-    return object;
-}
-
 /* Adds a text as ID_OTHER, unless the same place was added already (the policy
  * may name it twice). */
 static enum status add(struct hit *h, struct slice text, struct arena *a)
@@ -28,7 +16,7 @@ static enum status add(struct hit *h, struct slice text, struct arena *a)
 /* The text at a path: a string or a number's own text, else SLICE_NONE. */
 static struct slice text_at(const struct hit *h, struct slice path)
 {
-    const struct json_node *n = at_path(h->fields, path);
+    const struct json_node *n = json_at_path(h->fields, path);
 
     if (n == NULL || (n->type != JSON_STRING && n->type != JSON_NUMBER))
         return SLICE_NONE;

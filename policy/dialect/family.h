@@ -48,6 +48,24 @@ struct slice dialect_body(const struct dialect_call *c);
  * address, user agent, language, Sec-GPC, DNT. */
 void dialect_add_headers(const struct beacon *b, struct hit *h);
 
+/* The member's text, or a number's exact text; SLICE_NONE if it is absent, null
+ * or empty. `object` may be NULL. False: of another type, so it could not be
+ * asked for on the opt-out list, and the event is not understood. */
+bool dialect_scalar(const struct json_node *object, struct slice key,
+                    struct slice *out) MUST_CHECK;
+
+/* Where a family keeps what all events have around them. */
+struct dialect_context_row {
+    struct slice name;
+    enum context_key key;
+};
+
+/* Fill contexts that are still empty from members of `object` (NULL: none), in
+ * the order of the rows; of several of one key the first that holds a text. */
+void dialect_read_context(const struct json_node *object,
+                          const struct dialect_context_row *rows,
+                          size_t row_count, struct hit *h);
+
 /* A number's text as a time: seconds since 1970 below 1e11 (the year 5138),
  * else milliseconds (from 1973 on). False: no such time. */
 bool dialect_time_of_number(struct slice number, int64_t *out_ms);

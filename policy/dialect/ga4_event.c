@@ -54,15 +54,14 @@ static enum status add_identity(struct hit *h, const struct identity *who,
 
 /* ---- tags --------------------------------------------------------------- */
 
-static const struct {
-    struct slice name;
-    enum context_key key;
-} tag_context[] = {
+static const struct dialect_context_row tag_context[] = {
     {SLICE_INIT("_uip"), CTX_IP},     {SLICE_INIT("ul"), CTX_LANGUAGE},
     {SLICE_INIT("sr"), CTX_SCREEN},   {SLICE_INIT("dl"), CTX_URL},
     {SLICE_INIT("dr"), CTX_REFERRER}, {SLICE_INIT("dt"), CTX_TITLE},
     {SLICE_INIT("cn"), CTX_CAMPAIGN}, {SLICE_INIT("ua"), CTX_USER_AGENT},
 };
+
+#define TAG_CONTEXTS (sizeof(tag_context) / sizeof(tag_context[0]))
 
 /* Pairs that were read above and are no fields. */
 static const struct slice tag_known[] = {
@@ -78,13 +77,11 @@ static struct slice tag_field(struct slice name)
         return slice_skip(name, 3);
     if (slice_starts(name, SLICE("epn.")))
         return slice_skip(name, 4);
-    for (size_t i = 0; i < sizeof(tag_known) / sizeof(tag_known[0]); i++)
-        if (slice_eq(name, tag_known[i]))
-            return SLICE_NONE;
-    for (size_t i = 0; i < sizeof(tag_context) / sizeof(tag_context[0]); i++)
-        if (slice_eq(name, tag_context[i].name))
-            return SLICE_NONE;
-    return name;
+    return params_is_one_of(name, tag_known,
+                            sizeof(tag_known) / sizeof(tag_known[0]),
+                            tag_context, TAG_CONTEXTS)
+               ? SLICE_NONE
+               : name;
 }
 
 /* Tags have no event id. A page's random number and the hit's counter in it
@@ -144,8 +141,7 @@ enum status ga4_tag_event_read(struct slice own, unsigned position,
                    params_get(&p, SLICE("ep.client_id"))},
     };
     st = add_identity(&h, &who, a);
-    for (size_t i = 0; i < sizeof(tag_context) / sizeof(tag_context[0]); i++)
-        h.context[tag_context[i].key] = params_get(&p, tag_context[i].name);
+    params_context(&p, tag_context, TAG_CONTEXTS, &h);
     dialect_add_headers(b, &h);
     read_tag_consent(&p, &h);
     if (st == ST_OK)
@@ -159,23 +155,6 @@ enum status ga4_tag_event_read(struct slice own, unsigned position,
 
 /* ---- the Measurement Protocol ------------------------------------------- */
 
-/* A text or a number's own text; SLICE_NONE if absent or null. False: of
- * another type, so it could not be asked for on the opt-out list. */
-static bool scalar(const struct json_node *object, struct slice key,
-                   struct slice *out)
-{
-    const struct json_node *n =
-        object == NULL ? NULL : json_member(object, key);
-
-    *out = SLICE_NONE;
-    if (n == NULL || n->type == JSON_NULL)
-        return true;
-    if (n->type != JSON_STRING && n->type != JSON_NUMBER)
-        return false;
-    *out = n->text;
-    return true;
-}
-
 /* Microseconds since 1970, as a number or its text; an event's own before the
  * request's. False: it makes no sense. */
 static bool read_micros(const struct json_node *object, struct hit *h)
@@ -183,7 +162,8 @@ static bool read_micros(const struct json_node *object, struct hit *h)
     struct slice text;
     unsigned long long micros;
 
-    if (h->has_time || !scalar(object, SLICE("timestamp_micros"), &text))
+    if (h->has_time ||
+        !dialect_scalar(object, SLICE("timestamp_micros"), &text))
         return h->has_time;
     if (text.len == 0)
         return true;
@@ -194,10 +174,7 @@ static bool read_micros(const struct json_node *object, struct hit *h)
     return true;
 }
 
-static const struct {
-    struct slice name;
-    enum context_key key;
-} protocol_context[] = {
+static const struct dialect_context_row protocol_context[] = {
     {SLICE_INIT("page_location"), CTX_URL},
     {SLICE_INIT("page_referrer"), CTX_REFERRER},
     {SLICE_INIT("page_title"), CTX_TITLE},
@@ -206,17 +183,19 @@ static const struct {
     {SLICE_INIT("campaign"), CTX_CAMPAIGN},
 };
 
+static const struct dialect_context_row root_context[] = {
+    {SLICE_INIT("ip_override"), CTX_IP},
+    {SLICE_INIT("user_agent"), CTX_USER_AGENT},
+};
+
 static void read_protocol_context(const struct json_node *root,
                                   const struct json_node *params,
                                   const struct beacon *b, struct hit *h)
 {
-    for (size_t i = 0;
-         i < sizeof(protocol_context) / sizeof(protocol_context[0]); i++)
-        if (!scalar(params, protocol_context[i].name,
-                    &h->context[protocol_context[i].key]))
-            h->context[protocol_context[i].key] = SLICE_NONE;
-    (void)scalar(root, SLICE("ip_override"), &h->context[CTX_IP]);
-    (void)scalar(root, SLICE("user_agent"), &h->context[CTX_USER_AGENT]);
+    dialect_read_context(params, protocol_context,
+                         sizeof(protocol_context) / sizeof(protocol_context[0]),
+                         h);
+    dialect_read_context(root, root_context, 2, h);
     dialect_add_headers(b, h);
 }
 
@@ -279,14 +258,14 @@ enum status ga4_protocol_event_read(const struct json_node *root,
     if (params != NULL && params->type == JSON_NULL)
         params = NULL;
     if ((params != NULL && params->type != JSON_OBJECT) ||
-        !scalar(event, SLICE("name"), &h.name) || h.name.len == 0 ||
-        !scalar(root, SLICE("client_id"), &who.client) ||
-        !scalar(root, SLICE("app_instance_id"), &app) ||
-        !scalar(root, SLICE("user_id"), &who.user) ||
-        !scalar(params, SLICE("session_id"), &who.session) ||
-        !scalar(params, SLICE("user_id"), &who.others[0]) ||
-        !scalar(params, SLICE("client_id"), &who.others[1]) ||
-        !scalar(params, SLICE("event_id"), &h.client_id) ||
+        !dialect_scalar(event, SLICE("name"), &h.name) || h.name.len == 0 ||
+        !dialect_scalar(root, SLICE("client_id"), &who.client) ||
+        !dialect_scalar(root, SLICE("app_instance_id"), &app) ||
+        !dialect_scalar(root, SLICE("user_id"), &who.user) ||
+        !dialect_scalar(params, SLICE("session_id"), &who.session) ||
+        !dialect_scalar(params, SLICE("user_id"), &who.others[0]) ||
+        !dialect_scalar(params, SLICE("client_id"), &who.others[1]) ||
+        !dialect_scalar(params, SLICE("event_id"), &h.client_id) ||
         !read_micros(event, &h) || !read_micros(root, &h))
         return ST_TYPE;
     if (who.client.len == 0)

@@ -8,28 +8,11 @@
 
 #define SCREEN_TEXT_MAX 32u
 
-/* The member's text, or a number's; SLICE_NONE if absent, null or empty.
- * False: of another type, so it could not be asked for on the opt-out list. */
-static bool scalar(const struct json_node *object, struct slice key,
-                   struct slice *out)
-{
-    const struct json_node *n = json_member(object, key);
-
-    *out = SLICE_NONE;
-    if (n == NULL || n->type == JSON_NULL)
-        return true;
-    if (n->type != JSON_STRING && n->type != JSON_NUMBER)
-        return false;
-    if (n->text.len > 0)
-        *out = n->text;
-    return true;
-}
-
 static struct slice text_of(const struct json_node *object, struct slice key)
 {
     struct slice text;
 
-    return scalar(object, key, &text) ? text : SLICE_NONE;
+    return dialect_scalar(object, key, &text) ? text : SLICE_NONE;
 }
 
 struct slice mixpanel_token(const struct json_node *item)
@@ -81,9 +64,9 @@ static enum status add_people(struct hit *h, const struct json_node *object,
     };
     struct slice user, device, distinct, text;
 
-    if (!scalar(object, SLICE("$user_id"), &user) ||
-        !scalar(object, SLICE("$device_id"), &device) ||
-        !scalar(object, distinct_key, &distinct))
+    if (!dialect_scalar(object, SLICE("$user_id"), &user) ||
+        !dialect_scalar(object, SLICE("$device_id"), &device) ||
+        !dialect_scalar(object, distinct_key, &distinct))
         return ST_TYPE;
     enum status st = hit_add_identifier(h, ID_USER, user, a);
     if (st == ST_OK)
@@ -91,7 +74,7 @@ static enum status add_people(struct hit *h, const struct json_node *object,
     if (st == ST_OK)
         st = add_distinct(h, distinct, user, device, a);
     for (size_t i = 0; st == ST_OK && i < sizeof(more) / sizeof(more[0]); i++) {
-        if (!scalar(object, more[i].key, &text))
+        if (!dialect_scalar(object, more[i].key, &text))
             return ST_TYPE;
         st = hit_add_identifier(h, more[i].kind, text, a);
     }
@@ -151,10 +134,7 @@ static enum status read_context(const struct json_node *p,
                                 const struct beacon *b, struct arena *a,
                                 struct hit *h)
 {
-    static const struct {
-        struct slice key;
-        enum context_key context;
-    } rows[] = {
+    static const struct dialect_context_row rows[] = {
         {SLICE_INIT("ip"), CTX_IP},
         {SLICE_INIT("$ip"), CTX_IP},
         {SLICE_INIT("$user_agent"), CTX_USER_AGENT},
@@ -164,9 +144,7 @@ static enum status read_context(const struct json_node *p,
         {SLICE_INIT("current_page_title"), CTX_TITLE},
     };
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (h->context[rows[i].context].len == 0)
-            h->context[rows[i].context] = text_of(p, rows[i].key);
+    dialect_read_context(p, rows, sizeof(rows) / sizeof(rows[0]), h);
     dialect_add_headers(b, h);
     return read_screen(p, a, h);
 }
@@ -176,7 +154,7 @@ static bool read_time(const struct json_node *p, struct hit *h)
 {
     struct slice text;
 
-    if (!scalar(p, SLICE("time"), &text))
+    if (!dialect_scalar(p, SLICE("time"), &text))
         return false;
     if (text.len == 0)
         return true;

@@ -52,6 +52,27 @@ struct slice params_get(const struct params *p, struct slice name)
     return SLICE_NONE;
 }
 
+void params_context(const struct params *p,
+                    const struct dialect_context_row *rows, size_t row_count,
+                    struct hit *h)
+{
+    for (size_t i = 0; i < row_count; i++)
+        h->context[rows[i].key] = params_get(p, rows[i].name);
+}
+
+bool params_is_one_of(struct slice name, const struct slice *known,
+                      size_t known_count,
+                      const struct dialect_context_row *rows, size_t row_count)
+{
+    for (size_t i = 0; i < known_count; i++)
+        if (slice_eq(name, known[i]))
+            return true;
+    for (size_t i = 0; i < row_count; i++)
+        if (slice_eq(name, rows[i].name))
+            return true;
+    return false;
+}
+
 static bool has_key(const struct json_node *object, struct slice key)
 {
     return json_member(object, key) != NULL;

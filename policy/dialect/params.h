@@ -4,6 +4,7 @@
 #ifndef LETHE_POLICY_DIALECT_PARAMS_H
 #define LETHE_POLICY_DIALECT_PARAMS_H
 
+#include "family.h"
 #include "lethe/policy/base/arena.h"
 #include "lethe/policy/base/slice.h"
 #include "lethe/policy/base/status.h"
@@ -27,6 +28,16 @@ enum status params_read(struct slice own, struct slice shared, struct arena *a,
 
 /* The first value of this name, SLICE_NONE if there is none. */
 struct slice params_get(const struct params *p, struct slice name);
+
+/* Fill the hit's context from the pairs that the rows name. */
+void params_context(const struct params *p,
+                    const struct dialect_context_row *rows, size_t row_count,
+                    struct hit *h);
+
+/* `name` is one of `known` or the name of a row: read already, so no field. */
+bool params_is_one_of(struct slice name, const struct slice *known,
+                      size_t known_count,
+                      const struct dialect_context_row *rows, size_t row_count);
 
 /* What a pair is called among the fields, or SLICE_NONE: it is none. */
 typedef struct slice params_name(struct slice name);

@@ -19,23 +19,6 @@ static const struct json_node *get(const struct json_node *object,
     return n == NULL || n->type == JSON_NULL ? NULL : n;
 }
 
-/* A text or a number's exact text into *out; SLICE_NONE if absent or empty.
- * False: of another type. */
-static bool get_scalar(const struct json_node *event, struct slice key,
-                       struct slice *out)
-{
-    const struct json_node *n = get(event, key);
-
-    *out = SLICE_NONE;
-    if (n == NULL)
-        return true;
-    if (n->type != JSON_STRING && n->type != JSON_NUMBER)
-        return false;
-    if (n->text.len > 0)
-        *out = n->text;
-    return true;
-}
-
 static enum status read_identifiers(const struct json_node *event,
                                     struct arena *a, struct hit *h)
 {
@@ -51,7 +34,7 @@ static enum status read_identifiers(const struct json_node *event,
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct slice text;
-        if (!get_scalar(event, rows[i].key, &text))
+        if (!dialect_scalar(event, rows[i].key, &text))
             return ST_TYPE;
         enum status st = hit_add_identifier(h, rows[i].kind, text, a);
         if (st != ST_OK)
@@ -174,7 +157,8 @@ enum status plain_event_read(const struct json_node *event,
         action->text.len == 0 ||
         (details != NULL && details->type != JSON_OBJECT) ||
         (context != NULL && context->type != JSON_OBJECT) ||
-        !get_scalar(event, SLICE("id"), &h.client_id) || !read_time(event, &h))
+        !dialect_scalar(event, SLICE("id"), &h.client_id) ||
+        !read_time(event, &h))
         return ST_TYPE;
     h.name = action->text;
     h.fields = details;

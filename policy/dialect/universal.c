@@ -11,15 +11,14 @@ enum { VARIANT_ONE, VARIANT_LINES };
 
 /* ---- one hit ------------------------------------------------------------ */
 
-static const struct {
-    struct slice name;
-    enum context_key key;
-} contexts[] = {
+static const struct dialect_context_row contexts[] = {
     {SLICE_INIT("uip"), CTX_IP},      {SLICE_INIT("ua"), CTX_USER_AGENT},
     {SLICE_INIT("ul"), CTX_LANGUAGE}, {SLICE_INIT("sr"), CTX_SCREEN},
     {SLICE_INIT("dr"), CTX_REFERRER}, {SLICE_INIT("dt"), CTX_TITLE},
     {SLICE_INIT("cn"), CTX_CAMPAIGN},
 };
+
+#define CONTEXTS (sizeof(contexts) / sizeof(contexts[0]))
 
 static const struct slice known[] = {
     SLICE_INIT("v"),   SLICE_INIT("tid"), SLICE_INIT("cid"),
@@ -29,13 +28,10 @@ static const struct slice known[] = {
 
 static struct slice field_name(struct slice name)
 {
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (slice_eq(name, known[i]))
-            return SLICE_NONE;
-    for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++)
-        if (slice_eq(name, contexts[i].name))
-            return SLICE_NONE;
-    return name;
+    return params_is_one_of(name, known, sizeof(known) / sizeof(known[0]),
+                            contexts, CONTEXTS)
+               ? SLICE_NONE
+               : name;
 }
 
 /* An event is called by its action; pages and screens are page views. */
@@ -66,8 +62,7 @@ static enum status hit_read(struct slice pairs, const struct beacon *b,
         st = hit_add_identifier(&h, ID_DEVICE, params_get(&p, SLICE("cid")), a);
     if (st == ST_OK) /* the cookie of a day's visitor */
         st = hit_add_identifier(&h, ID_OTHER, params_get(&p, SLICE("_gid")), a);
-    for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++)
-        h.context[contexts[i].key] = params_get(&p, contexts[i].name);
+    params_context(&p, contexts, CONTEXTS, &h);
     h.context[CTX_URL] = params_get(&p, SLICE("dl"));
     if (h.context[CTX_URL].len == 0)
         h.context[CTX_URL] = params_get(&p, SLICE("dp"));

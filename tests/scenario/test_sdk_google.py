@@ -2,13 +2,10 @@
 """GA4's tags and Measurement Protocol and Universal Analytics coming in, as
 their SDKs were recorded (tests/data/captures)."""
 import json
-import os
 import unittest
 
-import canaries
-from canaries import Canaries
 from harness import main, wait_until
-from vendors import PLANTED, Vendors, mixbot, replay
+from vendors import PLANTED, Vendors, mixbot, replay, tell_and_sweep
 
 SDK_IDS = ["1234567890.1700000000", "3766784638705182", "5935356605623315",
            "3f0c6d1e-9b1a-4c55-8d2e-6a7b8c9d0e1f"]
@@ -33,24 +30,8 @@ class Story(unittest.TestCase):
     maxDiff = None
 
     def told(self, name, policy=None):
-        """What the file got of a recording, by name; everything is swept."""
-        marks = Canaries()
-        for text in PLANTED + SDK_IDS:
-            marks.add(text, text)
-        with gateway(policy) as v:
-            g = v.gateway
-            statuses = {a.status for a in replay(g, name)}
-            g.settled()
-            wait_until("all of them", lambda: len(v.mixpanel_events()) == len(v.ga_events())
-                       == len(g.recorder.accepted()) >= 1)
-            lines = {line["action"]: line for line in g.recorder.accepted()}
-            self.assertEqual(len(g.file_lines()), len(g.recorder.accepted()))
-            sent = v.everything_sent()
-            self.assertEqual(g.stop(), 0)
-            hay = canaries.files_under(g.state, os.path.join(g.home, "optout-journal"))
-            hay.update(sent, log=g.log, file=json.dumps(g.file_lines()).encode())
-            self.assertEqual(canaries.sweep(marks, hay), [])
-            return statuses, lines
+        answers, events = tell_and_sweep(self, gateway(policy), name, PLANTED + SDK_IDS)
+        return {a.status for a in answers}, events
 
     def test_ga4mp(self):
         statuses, lines = self.told("ga4mp-node")

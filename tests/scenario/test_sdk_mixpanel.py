@@ -3,14 +3,11 @@
 and the Python library's request and reading of the answer."""
 import base64
 import json
-import os
 import unittest
 import urllib.parse
 
-import canaries
-from canaries import Canaries
 from harness import main, wait_until
-from vendors import PLANTED, Vendors, capture, mixbot, replay
+from vendors import PLANTED, Vendors, capture, mixbot, replay, tell_and_sweep
 
 TOKEN = "MPTOKEN123"
 
@@ -46,24 +43,8 @@ class Story(unittest.TestCase):
     maxDiff = None
 
     def told(self, name):
-        marks = Canaries()
-        for text in PLANTED + made_by_the_sdk(name):
-            marks.add(text, text)
-        with gateway() as v:
-            g = v.gateway
-            answers = replay(g, name, lambda r: not r["path"].startswith("/flags"))
-            g.settled()
-            wait_until("all of them", lambda: len(v.mixpanel_events()) == len(v.ga_events())
-                       == len(g.recorder.accepted()) >= 1)
-            lines = {line["action"]: line for line in g.recorder.accepted()}
-            self.assertEqual(len(g.file_lines()), len(g.recorder.accepted()))
-            sent = v.everything_sent()
-            self.assertEqual(g.stop(), 0)
-            hay = canaries.files_under(g.state, os.path.join(g.home, "optout-journal"))
-            hay.update(sent, log=g.log, file=json.dumps(g.file_lines()).encode())
-            hay.update(("answer %d" % i, a.body) for i, a in enumerate(answers))
-            self.assertEqual(canaries.sweep(marks, hay), [])
-            return answers, lines
+        return tell_and_sweep(self, gateway(), name, PLANTED + made_by_the_sdk(name),
+                              lambda r: not r["path"].startswith("/flags"))
 
     def check_story(self, lines):
         self.assertEqual(sorted(lines), ["analysis_completion", "daw_selection",

@@ -7,7 +7,8 @@ import json
 import os
 import re
 
-from harness import Gateway, Recorder
+import canaries
+from harness import Gateway, Recorder, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROFILE = os.path.join(HERE, "..", "..", "policy", "profiles", "mixbot.json")
@@ -113,6 +114,29 @@ class Vendors:
         self.gateway.close()
         self.mp.close()
         self.ga.close()
+
+
+def tell_and_sweep(test, v, name, marks, only=lambda request: True):
+    """Replay a recording to all five destinations, find nothing of `marks` in
+    anything that was written, sent or answered; (answers, events by name)."""
+    planted = canaries.Canaries()
+    for text in marks:
+        planted.add(text, text)
+    with v:
+        g = v.gateway
+        answers = replay(g, name, only)
+        g.settled()
+        wait_until("all of them", lambda: len(v.mixpanel_events()) == len(v.ga_events())
+                   == len(g.recorder.accepted()) >= 1)
+        events = {e["action"]: e for e in g.recorder.accepted()}
+        test.assertEqual(len(g.file_lines()), len(g.recorder.accepted()))
+        hay = v.everything_sent()
+        test.assertEqual(g.stop(), 0)
+        hay.update(canaries.files_under(g.state, os.path.join(g.home, "optout-journal")))
+        hay.update(log=g.log, file=json.dumps(g.file_lines()).encode())
+        hay.update(("answer %d" % i, a.body) for i, a in enumerate(answers))
+        test.assertEqual(canaries.sweep(planted, hay), [])
+        return answers, events
 
 
 def base(recorder):

@@ -1,85 +1,7 @@
 /* Mixpanel's requests in every form, and who and what they are about. */
-#include "lethe/policy/dialect.h"
+#include "sdk_fixture.h"
 
 #include "lethe/audit_codes.h"
-#include "lethe/policy/hit.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define HITS_MAX 64
-
-struct fixture {
-    struct arena *arena;
-    struct dialect_call call;
-    struct beacon beacon;
-    char *body;
-    struct hit hits[HITS_MAX];
-    unsigned hit_count;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-
-    f->arena = arena_new(256u << 20);
-    f->beacon.address = SLICE("192.0.2.7");
-    f->beacon.user_agent = SLICE("agent/1");
-    *state = f;
-    return f->arena == NULL;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    arena_free(f->arena);
-    free(f->body);
-    free(f);
-    return 0;
-}
-
-static enum status keep(void *ctx, struct hit *h)
-{
-    struct fixture *f = ctx;
-
-    f->hits[f->hit_count++ % HITS_MAX] = *h;
-    return ST_OK;
-}
-
-static enum status send_bytes(struct fixture *f, const char *path,
-                              const char *query, const char *body, size_t len)
-{
-    bool ok;
-    const struct dialect_route *route =
-        dialect_find(SLICE("POST"), slice_of(path), &ok);
-
-    assert_non_null(route);
-    arena_reset(f->arena);
-    free(f->body);
-    f->body = malloc(len > 0 ? len : 1);
-    memcpy(f->body, body, len);
-    f->beacon.query = slice_of(query);
-    f->beacon.body = f->body;
-    f->beacon.body_len = len;
-    f->hit_count = 0;
-    dialect_begin(&f->call, route, &f->beacon, f->arena);
-    enum status st = dialect_read(&f->call);
-    return st == ST_OK ? dialect_decode(&f->call, keep, f) : st;
-}
-
-static enum status send_text(struct fixture *f, const char *path,
-                             const char *query, const char *body)
-{
-    return send_bytes(f, path, query, body, strlen(body));
-}
 
 /* One event with these properties, as a JSON body. */
 static const struct hit *event(struct fixture *f, const char *properties)
@@ -88,16 +10,10 @@ static const struct hit *event(struct fixture *f, const char *properties)
 
     snprintf(body, sizeof(body), "{\"event\":\"x\",\"properties\":{%s}}",
              properties);
-    enum status st = send_text(f, "/track", "", body);
+    enum status st = send_text(f, "POST", "/track", "", body);
     if (st != ST_OK || f->hit_count != 1)
         fail_msg("%s: %s, %u hits", body, status_name(st), f->hit_count);
     return &f->hits[0];
-}
-
-static void assert_text(struct slice got, const char *want)
-{
-    if (got.len != strlen(want) || memcmp(got.at, want, got.len) != 0)
-        fail_msg("got %.*s, want %s", SLICE_ARG(got), want);
 }
 
 /* "u:a d:b(canonical)": kind and exact text of every identifier. */
@@ -147,7 +63,8 @@ static void every_form_is_one_event(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        enum status st = send_text(f, "/track/", rows[i].query, rows[i].body);
+        enum status st =
+            send_text(f, "POST", "/track/", rows[i].query, rows[i].body);
         if (st != ST_OK || f->hit_count != 1)
             fail_msg("%s %s: %s", rows[i].query, rows[i].body, status_name(st));
         assert_text(f->hits[0].name, "a?>b");
@@ -163,7 +80,8 @@ static void a_plus_in_base64_survives_the_form(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(
-        send_text(f, "/track", "", "data=eyJldmVudCI6Inh+fn5+In0="), ST_OK);
+        send_text(f, "POST", "/track", "", "data=eyJldmVudCI6Inh+fn5+In0="),
+        ST_OK);
     assert_text(f->hits[0].name, "x~~~~");
 }
 
@@ -190,10 +108,10 @@ static void what_is_no_event_is_refused(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        if (send_text(f, "/track", "", bad[i]) != ST_SYNTAX)
+        if (send_text(f, "POST", "/track", "", bad[i]) != ST_SYNTAX)
             fail_msg("%s", bad[i]);
-    assert_int_equal(send_text(f, "/track", "", "[{},{\"event\":\"x\"},1]"),
-                     ST_OK);
+    assert_int_equal(
+        send_text(f, "POST", "/track", "", "[{},{\"event\":\"x\"},1]"), ST_OK);
     assert_int_equal(f->call.decoded.received, 3);
     assert_int_equal(f->call.decoded.understood, 1);
 }
@@ -208,11 +126,12 @@ static void limits_at_and_beyond(void **state)
     for (size_t i = 0; i <= n; i++)
         memcpy(body + 1 + i * 14, "{\"event\":\"x\"},", 14);
     body[14 * n] = ']';
-    assert_int_equal(send_bytes(f, "/import", "", body, 14 * n + 1), ST_OK);
+    assert_int_equal(send_bytes(f, "POST", "/import", "", body, 14 * n + 1),
+                     ST_OK);
     assert_int_equal(f->hit_count, n);
     body[14 * n] = ',';
     body[len - 1] = ']';
-    assert_int_equal(send_bytes(f, "/import", "", body, len), ST_LIMIT);
+    assert_int_equal(send_bytes(f, "POST", "/import", "", body, len), ST_LIMIT);
     free(body);
 }
 
@@ -221,13 +140,13 @@ static void every_token_is_a_key(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(
-        send_text(f, "/track", "",
+        send_text(f, "POST", "/track", "",
                   "[{\"event\":\"x\",\"properties\":{\"token\":\"A\"}},"
                   "{\"event\":\"x\"},"
                   "{\"event\":\"x\",\"properties\":{\"token\":\"B\"}}]"),
         ST_OK);
     assert_int_equal(f->call.key_count, 2);
-    assert_int_equal(send_text(f, "/engage/", "",
+    assert_int_equal(send_text(f, "POST", "/engage/", "",
                                "{\"$token\":\"C\",\"$distinct_id\":\"u\"}"),
                      ST_OK);
     assert_text(f->call.keys[0], "C");
@@ -366,14 +285,15 @@ static void page_views_and_profiles_have_the_names_of_all_dialects(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_int_equal(send_text(f, rows[i].path, "", rows[i].body), ST_OK);
+        assert_int_equal(send_text(f, "POST", rows[i].path, "", rows[i].body),
+                         ST_OK);
         assert_text(f->hits[0].name, rows[i].name);
         assert_people(&f->hits[0], rows[i].people);
     }
-    assert_int_equal(send_text(f, "/engage", "", "[1]"), ST_SYNTAX);
-    assert_int_equal(
-        send_text(f, "/engage", "", "{\"$distinct_id\":{\"$oid\":\"x\"}}"),
-        ST_SYNTAX);
+    assert_int_equal(send_text(f, "POST", "/engage", "", "[1]"), ST_SYNTAX);
+    assert_int_equal(send_text(f, "POST", "/engage", "",
+                               "{\"$distinct_id\":{\"$oid\":\"x\"}}"),
+                     ST_SYNTAX);
 }
 
 /* ---- answers ------------------------------------------------------------ */
@@ -383,7 +303,7 @@ static void assert_answer(struct fixture *f, const char *query,
 {
     struct reply r;
 
-    assert_int_equal(send_text(f, "/track", query, body), ST_OK);
+    assert_int_equal(send_text(f, "POST", "/track", query, body), ST_OK);
     dialect_reply(&f->call, &r);
     assert_int_equal(r.status, 200);
     assert_text(r.body, want);

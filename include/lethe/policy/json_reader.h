@@ -77,6 +77,11 @@ const struct json_node *json_next(const struct json_node *parent,
 const struct json_node *json_member(const struct json_node *object,
                                     struct slice key);
 
+/* The value at a dotted path of objects ("cart.total"), or NULL; `object` may
+ * be NULL. A name with a dot in it cannot be reached. */
+const struct json_node *json_at_path(const struct json_node *object,
+                                     struct slice path);
+
 /* Fixed name of a fault ("repeated key", ...). */
 const char *json_fault_name(enum json_fault fault);
 
