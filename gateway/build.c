@@ -2,6 +2,7 @@
  * what lies on disk (build_disk.c), then the threads that use it, the first
  * world, and the doors last. */
 #include "lethe/gateway/build.h"
+#include "lethe/gateway/pending.h"
 
 #include "lethe/gateway/keys/keyfile.h"
 #include "lethe/gateway/random.h"
@@ -236,6 +237,20 @@ static void record_keys(struct gateway *g)
                          "{\"kind\":\"optout\",\"id\":\"%s\"}", id);
 }
 
+static enum status record_pending(void *ctx, enum audit_record_act act,
+                                  const char *why, struct slice d)
+{
+    enum status st = ST_SYNTAX;
+
+    if (act != RECORD_ACT_COUNT)
+        st = gateway_record(ctx, act, "adm:local", why, true, NULL, "%.*s",
+                            SLICE_ARG(d));
+    if (st != ST_SYNTAX)
+        return st;
+    log_warn(LOG_AUDIT, "a line of audit-pending is no note of a command");
+    return ST_OK;
+}
+
 /* ---- up and down -------------------------------------------------------- */
 
 int build_all(struct gateway *g, struct conf *c, unsigned *conf_refs,
@@ -247,6 +262,9 @@ int build_all(struct gateway *g, struct conf *c, unsigned *conf_refs,
         start_threads(g, c) != 0)
         return 1;
     record_keys(g);
+    if (pending_take(c->state_dir, record_pending, g) != ST_OK)
+        return build_refuse("audit-pending",
+                            "what commands did cannot be recorded");
     if (start_workers(g, c) != 0)
         return 1;
     enum status st = first_world(g, c, conf_refs, policies);

@@ -172,17 +172,39 @@ void call_site_retire(struct gateway *g, const struct control_call *call,
 
 /* ---- audit -------------------------------------------------------------- */
 
-/* Somebody reads the log (`audit search`): that is a record too. */
+static bool lists(const struct json_value *list, const char *name)
+{
+    for (const struct json_value *v = json_child(list); v != NULL;
+         v = json_sibling(v))
+        if (json_kind_of(v) == JSON_KIND_STRING &&
+            slice_eq(json_string(v), slice_of(name)))
+            return true;
+    return false;
+}
+
+/* Somebody is about to read the log (`audit search`): only after this record
+ * is on disk. What was asked by, never for which value: a receipt or a time is
+ * somebody's. */
 void call_audit_read(struct gateway *g, const struct control_call *call,
                      struct control_answer *out)
 {
-    const struct json_value *found = json_get(call->args, "found");
-    double n = found != NULL ? json_number(found) : 0;
-    enum status st =
-        gateway_record(g, RECORD_AUDIT_READ, call->who, "ticket:search", true,
-                       NULL, "{\"how\":\"search\",\"found\":%llu}",
-                       (unsigned long long)(n > 0 && n < 1e15 ? n : 0));
+    static const char *const classes[] = {
+        "time", "act", "rule", "reason", "site", "destination", "receipt"};
+    const struct json_value *rows = json_get(call->args, "rows");
+    const struct json_value *by = json_get(call->args, "by");
+    char list[128] = "";
+    size_t len = 0;
 
-    out->exit = st == ST_OK ? 0 : 1;
-    buf_put(&out->data, SLICE("{}"));
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+        if (by != NULL && lists(by, classes[i]))
+            len += (size_t)snprintf(list + len, sizeof(list) - len, "%s\"%s\"",
+                                    len > 0 ? "," : "", classes[i]);
+    enum status st = gateway_record(
+        g, RECORD_AUDIT_READ, call->who, "ticket:search", true, NULL,
+        "{\"of\":\"%s\",\"by\":[%s]}",
+        rows != NULL && json_bool(rows) ? "rows" : "records", list);
+    if (st != ST_OK)
+        call_fail(out, 1, status_name(st), "the reading cannot be recorded");
+    else
+        buf_put(&out->data, SLICE("{}"));
 }

@@ -47,11 +47,13 @@ static const struct cmd_option search_options[] = {
     {"--from", "TIME", "RFC 3339, from then on"},
     {"--to", "TIME", "RFC 3339, before then"},
     {"--act", "ACT", "record act, or row act with --rows"},
-    {"--rule", "NUMBER", "rule of the policy, with --rows"},
-    {"--reason", "NAME", "reason, with --rows"},
+    {"--rule", "NUMBER", "rule of the policy; decisions"},
+    {"--reason", "NAME", "reason; decisions"},
+    {"--receipt", "HEX", "this event's receipt; decisions"},
     {"--site", "NAME", "only this site"},
+    {"--destination", "NAME", "only what concerns this destination"},
     {"--rows", NULL, "decisions instead of records"},
-    {"--csv", NULL, "CSV instead of JSON Lines"},
+    {"--format", "FORMAT", "text, jsonl or csv; jsonl unless on a terminal"},
     {"--limit", "NUMBER", "at most so many results"},
 };
 static const struct cmd_option verify_options[] = {

@@ -5,7 +5,8 @@
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/file.h"
 #include "lethe/gateway/keys/keyfile.h"
-#include "lethe/gateway/rights/optout.h"
+#include "lethe/gateway/pending.h"
+#include "lethe/gateway/rights/optout_receipt.h"
 #include "lethe/gateway/state.h"
 #include "lethe/gateway/system_clock.h"
 #include "lethe/policy/base/arena.h"
@@ -96,26 +97,68 @@ static const struct conf_site *offline_site(const struct cmd_line *l,
     return c->site_count == 1 ? &c->sites[0] : NULL;
 }
 
+/* For the log, by the next start (pending.h). */
+static int note(const struct offline *o, enum audit_record_act act,
+                const char *why, const char *members)
+{
+    enum status st = pending_add(o->conf->state_dir, act, why, members,
+                                 system_clock()->wall_ms(NULL));
+
+    return st == ST_OK ? CMD_OK
+                       : cmd_fail(CMD_WRONG,
+                                  "this cannot be noted for the audit log (%s)",
+                                  status_name(st));
+}
+
+static bool is_status(const struct cmd_line *l)
+{
+    return strcmp(l->cmd->words, "subject status") == 0;
+}
+
+/* Who asks about people is written down before anything is told. */
+static int note_reading(const struct offline *o, struct slice text)
+{
+    char members[40];
+    unsigned ids = 0;
+
+    while (text.len > 0)
+        ids += next_line(&text).len > 0;
+    (void)snprintf(members, sizeof(members), "\"ids\":%u", ids);
+    return note(o, RECORD_SUBJECT_READ, "art:15", members);
+}
+
+static int offline_set(struct offline *o, const struct conf_site *s,
+                       struct slice id)
+{
+    char sub[OPTOUT_COMMITMENT_TEXT], members[80];
+    struct optout_result result;
+
+    if (optout_set(o->optouts, slice_of(s->id), id,
+                   system_clock()->wall_ms(NULL), &result) != ST_OK)
+        return cmd_fail(CMD_WRONG, "the opt-out could not be written");
+    (void)printf("opted out; receipt %s\n", result.receipt);
+    optout_commitment_text(result.commitment, sub);
+    (void)snprintf(members, sizeof(members), "\"sub\":\"%s\",\"sent\":0", sub);
+    return note(o, RECORD_OPTOUT_SET, "art:21", members);
+}
+
 static int offline_one(const struct cmd_line *l, struct offline *o,
                        const struct conf_site *s, struct slice line)
 {
     struct arena *a = arena_new(65536);
-    struct optout_result result;
     struct slice canonical;
     uint8_t tag[TAG_BYTES];
     int code = CMD_OK;
 
     if (a == NULL || dialect_canonical(line, a, &canonical) != ST_OK)
         code = cmd_fail(CMD_WRONG, "out of memory");
-    else if (strcmp(l->cmd->words, "subject status") == 0) {
+    else if (!is_status(l))
+        code = offline_set(o, s, canonical);
+    else {
         optout_tag_make(o->optout_key, slice_of(s->id), canonical, tag);
         bool out = optout_lookup(o->optouts, tag, 0, 0) == OPTOUT_ANSWER_OUT;
         (void)printf(out ? "opted out\n" : "not opted out\n");
-    } else if (optout_set(o->optouts, slice_of(s->id), canonical,
-                          system_clock()->wall_ms(NULL), &result) != ST_OK)
-        code = cmd_fail(CMD_WRONG, "the opt-out could not be written");
-    else
-        (void)printf("opted out; receipt %s\n", result.receipt);
+    }
     arena_free(a);
     return code;
 }
@@ -137,6 +180,8 @@ static int offline_subject_text(const struct cmd_line *l, struct slice text)
         code = state_enter_site(o.state, slice_of(s->id)) == ST_OK
                    ? CMD_OK
                    : cmd_fail(CMD_WRONG, "the state cannot be written");
+    if (code == CMD_OK && is_status(l))
+        code = note_reading(&o, text);
     while (code == CMD_OK && text.len > 0) {
         struct slice line = next_line(&text);
         if (line.len > 0)
@@ -246,6 +291,25 @@ int cmd_subject(const struct cmd *self, int argc, char **argv)
 
 /* ---- site ---------------------------------------------------------------- */
 
+static int offline_retire(struct offline *o, const char *id)
+{
+    const struct conf_site *s = conf_find_site(o->conf, id);
+    char members[STATE_SITE_MAX + 16];
+    unsigned i = 0;
+
+    while (state_site(o->state, i) != NULL &&
+           strcmp(state_site(o->state, i), id) != 0)
+        i++;
+    if (state_site(o->state, i) == NULL)
+        return cmd_fail(CMD_WRONG, "the state knows no such site id");
+    (void)snprintf(members, sizeof(members), "\"site\":\"%s\"",
+                   s != NULL ? s->name : id);
+    int code = note(o, RECORD_SITE_RETIRE, "chg:retire", members);
+    if (code == CMD_OK && state_retire_site(o->state, slice_of(id)) != ST_OK)
+        code = cmd_fail(CMD_WRONG, "the state cannot be written");
+    return code;
+}
+
 static int offline_site_command(const struct cmd_line *l)
 {
     struct offline o;
@@ -255,9 +319,8 @@ static int offline_site_command(const struct cmd_line *l)
     if (code == CMD_OK && id == NULL)
         for (unsigned i = 0; state_site(o.state, i) != NULL; i++)
             (void)printf("%s\n", state_site(o.state, i));
-    else if (code == CMD_OK &&
-             state_retire_site(o.state, slice_of(id)) != ST_OK)
-        code = cmd_fail(CMD_WRONG, "the state knows no such site id");
+    else if (code == CMD_OK)
+        code = offline_retire(&o, id);
     offline_close(&o);
     return code;
 }

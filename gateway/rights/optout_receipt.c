@@ -94,3 +94,10 @@ enum status optout_receipt_read(const uint8_t key[KEY_BYTES], struct slice text,
     sodium_memzero(raw, sizeof(raw));
     return ST_OK;
 }
+
+void optout_commitment_text(const uint8_t commitment[32],
+                            char out[OPTOUT_COMMITMENT_TEXT])
+{
+    (void)sodium_bin2base64(out, OPTOUT_COMMITMENT_TEXT, commitment, 32,
+                            sodium_base64_VARIANT_ORIGINAL);
+}

@@ -1,5 +1,6 @@
 #include "lethe/gateway/rights/service.h"
 
+#include "lethe/gateway/rights/optout_receipt.h"
 #include "lethe/policy/base/log.h"
 
 #include <assert.h>
@@ -35,33 +36,14 @@ void rights_job_free(struct rights_job *job)
     free(job);
 }
 
-/* Base64 with padding, as audit-format.md writes commitments. */
-static void base64_32(const uint8_t in[32], char out[45])
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
-                                 "stuvwxyz0123456789+/";
-    size_t o = 0;
-
-    for (size_t i = 0; i < 33; i += 3) {
-        unsigned v = (unsigned)in[i] << 16;
-        v |= i + 1 < 32 ? (unsigned)in[i + 1] << 8 : 0;
-        v |= i + 2 < 32 ? in[i + 2] : 0;
-        out[o++] = digits[v >> 18 & 63];
-        out[o++] = digits[v >> 12 & 63];
-        out[o++] = digits[v >> 6 & 63];
-        out[o++] = i + 2 < 32 ? digits[v & 63] : '=';
-    }
-    out[44] = '\0';
-}
-
 static enum status record(struct rights *r, const struct rights_job *job,
                           enum audit_record_act act,
                           const uint8_t commitment[32], uint64_t sent,
                           bool wait)
 {
-    char sub[45], d[160];
+    char sub[OPTOUT_COMMITMENT_TEXT], d[160];
 
-    base64_32(commitment, sub);
+    optout_commitment_text(commitment, sub);
     int n = snprintf(d, sizeof(d), "{\"sub\":\"%s\",\"sent\":%llu}", sub,
                      (unsigned long long)sent);
     assert(n > 0 && (size_t)n < sizeof(d));

@@ -346,7 +346,8 @@ def what_the_gateway_says(g):
                       ("token", "list", "--json")):
             said[" ".join(words)] = "".join(map(str, g.run(*words))).encode()
     for words in (("audit", "search"), ("audit", "search", "--rows"),
-                  ("audit", "search", "--rows", "--csv"), ("audit", "verify", "--rows")):
+                  ("audit", "search", "--rows", "--format", "csv"),
+                  ("audit", "search", "--format", "text"), ("audit", "verify", "--rows")):
         said[" ".join(words)] = "".join(map(str, g.run(*words))).encode()
     return said
 

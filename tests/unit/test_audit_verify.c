@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 
 #define BATCHES 6u
+#define POLICY_TO                                                              \
+    "{\"site\":\"mixbot\",\"pol\":\"4e32b77515a54d2479a884639edd3bbc\","       \
+    "\"old\":null,\"dst\":[\"store\",\"file\"]}"
 
 struct log_bytes {
     char *seg, *rows;
@@ -30,7 +33,7 @@ static int make_log(void **state)
 
     *state = f;
     if (!fixture_make(f) || fixture_start(f) != ST_OK ||
-        fixture_policy(f, POLICY_41, &policy) != ST_OK)
+        fixture_policy(f, POLICY_TO, &policy) != ST_OK)
         return -1;
     for (unsigned i = 0; i < BATCHES; i++) {
         struct audit_row rows[] = {
@@ -386,7 +389,7 @@ static struct hits search(struct fixture *f, struct audit_query q)
     uint64_t found;
 
     assert_int_equal(audit_search(f->folder, &q, take_hit, &h, &found), ST_OK);
-    assert_int_equal(found, h.count - (q.csv && h.count > 0));
+    assert_int_equal(found, h.count - (q.format == AUDIT_CSV && h.count > 0));
     return h;
 }
 
@@ -411,8 +414,8 @@ static void search_filters_records(void **state)
         search(f, (struct audit_query){ANY, .from_ms = T0 + 1, .to_ms = T0 + 2})
             .count,
         0);
-    struct hits h =
-        search(f, (struct audit_query){ANY, .act = "gate.stop", .csv = true});
+    struct hits h = search(
+        f, (struct audit_query){ANY, .act = "gate.stop", .format = AUDIT_CSV});
     assert_int_equal(h.count, 2);
     assert_non_null(strstr(h.last, ",gate.stop,gw:gw1,boot,ok,\"{}\""));
 }
@@ -437,9 +440,56 @@ static void search_filters_decisions(void **state)
                 "\"source\":\"plain\",\"destinations\":1,"
                 "\"ev\":\"00000000000000c9\","
                 "\"classes\":[\"identifier\",\"url\"]}");
-    h = search(f,
-               (struct audit_query){ANY, .rows = true, .ev = 201, .csv = true});
+    h = search(f, (struct audit_query){ANY, .rows = true, .ev = 201,
+                                       .format = AUDIT_CSV});
     assert_int_equal(h.count, 3);
+}
+
+/* Bit k of a row is the k-th destination of the policy in force then. */
+static void search_filters_by_destination(void **state)
+{
+    struct fixture *f = *state;
+    struct audit_query q = {ANY, .rows = true, .destination = "file"};
+
+    assert_int_equal(search(f, q).count, 2 * BATCHES); /* sets 2 and 3 */
+    q.destination = "store";
+    assert_int_equal(search(f, q).count, 4 * BATCHES); /* sets 1 and 3 */
+    q.site = "shop";
+    assert_int_equal(search(f, q).count, 2 * BATCHES);
+    q.destination = "fil";
+    assert_int_equal(search(f, q).count, 0);
+    q = (struct audit_query){ANY, .destination = "store"};
+    assert_int_equal(search(f, q).count, BATCHES); /* delivery records */
+    q.destination = "tore";
+    assert_int_equal(search(f, q).count, 0);
+}
+
+static void search_speaks_words(void **state)
+{
+    struct hits h = search(
+        *state, (struct audit_query){ANY, .rows = true, .ev = 201,
+                                     .act = "dropped", .format = AUDIT_TEXT});
+
+    assert_string_equal(h.last, "2026-11-22T09:00:01.000Z shop dropped file, "
+                                "rule 5, gpc, from plain, receipt "
+                                "00000000000000c9");
+    h = search(*state, (struct audit_query){ANY, .act = "gate.stop",
+                                            .format = AUDIT_TEXT});
+    assert_int_equal(h.count, 1);
+    assert_non_null(strstr(h.last, "Z gate.stop gw:gw1 boot ok {}"));
+}
+
+/* From then on, before then: neighbours meet without sharing a record. */
+static void search_times_meet(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t middle = T0 + 3000;
+    struct audit_query before = {ANY, .to_ms = middle};
+    struct audit_query after = {ANY, .from_ms = middle};
+
+    assert_int_equal(search(f, before).count + search(f, after).count,
+                     line_count());
+    assert_true(search(f, before).count > 0 && search(f, after).count > 0);
 }
 
 int main(void)
@@ -459,6 +509,9 @@ int main(void)
         cmocka_unit_test(an_unfinished_end_is_no_fault),
         cmocka_unit_test(search_filters_records),
         cmocka_unit_test(search_filters_decisions),
+        cmocka_unit_test(search_filters_by_destination),
+        cmocka_unit_test(search_speaks_words),
+        cmocka_unit_test(search_times_meet),
     };
 
     return cmocka_run_group_tests(tests, make_log, drop_log);

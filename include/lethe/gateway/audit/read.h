@@ -9,15 +9,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum audit_format { AUDIT_JSONL, AUDIT_CSV, AUDIT_TEXT };
+
 struct audit_query {
-    int64_t from_ms, to_ms; /* 0 = open end */
-    const char *act;        /* record act or row act name; NULL = any */
-    int rule, reason;       /* -1 = any */
-    uint64_t ev;            /* receipt; 0 = any */
-    const char *site;       /* label; NULL = any */
-    bool rows;              /* search decisions, else records */
-    bool csv;               /* else JSON Lines */
-    unsigned limit;         /* results; 0 = no limit */
+    int64_t from_ms, to_ms;  /* from then on, before then; 0 = open end */
+    const char *act;         /* record act or row act name; NULL = any */
+    int rule, reason;        /* -1 = any */
+    uint64_t ev;             /* receipt; 0 = any */
+    const char *site;        /* label; NULL = any */
+    const char *destination; /* name; NULL = any. Decisions: those that are of
+                                it, by the policy.load in force then. Records:
+                                those whose d names it. */
+    bool rows;               /* search decisions, else records */
+    enum audit_format format;
+    unsigned limit; /* results; 0 = no limit */
 };
 
 /* Append matches to `out` by calling `line` for each; stops when it returns

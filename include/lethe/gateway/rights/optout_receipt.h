@@ -18,4 +18,9 @@ enum status optout_receipt_read(const uint8_t key[KEY_BYTES], struct slice text,
                                 uint64_t *out_number,
                                 uint8_t out_commit_key[16]) MUST_CHECK;
 
+/* A commitment as optout.set's record holds it: base64 with padding. */
+#define OPTOUT_COMMITMENT_TEXT 45u
+void optout_commitment_text(const uint8_t commitment[32],
+                            char out[OPTOUT_COMMITMENT_TEXT]);
+
 #endif

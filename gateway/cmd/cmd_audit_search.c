@@ -1,0 +1,256 @@
+/* cmd_audit_search.c - `audit search`. Who reads the log is in the log before
+ * anything of it is shown: by the running gateway, or, if none runs, noted for
+ * the next start (pending.h). */
+#include "lethe/audit_codes.h"
+#include "lethe/gateway/audit/read.h"
+#include "lethe/gateway/cmd/cmd.h"
+#include "lethe/gateway/conf.h"
+#include "lethe/gateway/control.h"
+#include "lethe/gateway/pending.h"
+#include "lethe/gateway/state.h"
+#include "lethe/gateway/system_clock.h"
+#include "lethe/policy/base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RECEIPT_DIGITS 16u
+#define MEMBERS_MAX    256u
+
+static int reason_number(const char *name)
+{
+    for (unsigned i = 0; i < REASON_COUNT; i++)
+        if (strcmp(audit_reason_name(i), name) == 0)
+            return (int)i;
+    return -1;
+}
+
+static int read_number(const char *text, unsigned long long max, int *out)
+{
+    unsigned long long v;
+
+    if (!slice_to_u64(slice_of(text), &v) || v > max)
+        return cmd_fail(CMD_USAGE, "%s is no number up to %llu", text, max);
+    *out = (int)v;
+    return CMD_OK;
+}
+
+static int read_time(const char *text, int64_t *out)
+{
+    if (text != NULL && time_parse(slice_of(text), out) != ST_OK)
+        return cmd_fail(CMD_USAGE, "%s is no time such as 2026-11-22T09:00:00Z",
+                        text);
+    return CMD_OK;
+}
+
+/* 16 hex digits, as `Lethe-Receipt` and searches print them. */
+static int read_receipt(const char *text, uint64_t *out)
+{
+    size_t i = 0;
+    uint64_t v = 0;
+
+    for (; text[i] != '\0' && i < RECEIPT_DIGITS; i++) {
+        const char *digits = "0123456789abcdef";
+        const char *at = strchr(digits, text[i]);
+        if (at == NULL)
+            break;
+        v = v << 4 | (uint64_t)(at - digits);
+    }
+    if (i != RECEIPT_DIGITS || text[i] != '\0' || v == 0)
+        return cmd_fail(CMD_USAGE, "a receipt is %u digits 0-9, a-f",
+                        RECEIPT_DIGITS);
+    *out = v;
+    return CMD_OK;
+}
+
+static int read_format(const struct cmd_line *l, enum audit_format *out)
+{
+    static const char *const names[] = {"jsonl", "csv", "text"};
+    const char *name = cmd_value(l, "--format");
+
+    *out = !l->json && isatty(STDOUT_FILENO) == 1 ? AUDIT_TEXT : AUDIT_JSONL;
+    if (name == NULL)
+        return CMD_OK;
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum audit_format)i;
+            return l->json && *out != AUDIT_JSONL
+                       ? cmd_fail(CMD_USAGE, "--json is --format jsonl")
+                       : CMD_OK;
+        }
+    return cmd_fail(CMD_USAGE, "--format is text, jsonl or csv");
+}
+
+static int read_names(const struct cmd_line *l, struct audit_query *q)
+{
+    const char *reason = cmd_value(l, "--reason");
+    const char *receipt = cmd_value(l, "--receipt");
+
+    q->act = cmd_value(l, "--act");
+    q->site = cmd_value(l, "--site");
+    q->destination = cmd_value(l, "--destination");
+    if (reason != NULL && (q->reason = reason_number(reason)) < 0)
+        return cmd_fail(CMD_USAGE, "%s is no reason; docs/audit.md lists them",
+                        reason);
+    return receipt != NULL ? read_receipt(receipt, &q->ev) : CMD_OK;
+}
+
+static int read_query(const struct cmd_line *l, struct audit_query *q)
+{
+    const char *rule = cmd_value(l, "--rule");
+    const char *limit = cmd_value(l, "--limit");
+    int most = 0;
+
+    *q = (struct audit_query){.rule = -1, .reason = -1};
+    int code = read_names(l, q);
+    if (code == CMD_OK)
+        code = read_format(l, &q->format);
+    if (code == CMD_OK)
+        code = read_time(cmd_value(l, "--from"), &q->from_ms);
+    if (code == CMD_OK)
+        code = read_time(cmd_value(l, "--to"), &q->to_ms);
+    if (code == CMD_OK && rule != NULL)
+        code = read_number(rule, 65535, &q->rule);
+    if (code == CMD_OK && limit != NULL)
+        code = read_number(limit, 1000000000, &most);
+    q->limit = (unsigned)most;
+    q->rows = cmd_value(l, "--rows") != NULL || q->ev != 0 || q->rule >= 0 ||
+              q->reason >= 0;
+    return code;
+}
+
+/* What is asked by, never for which value. */
+static void put_by(const struct audit_query *q, struct buf *out)
+{
+    const struct {
+        bool asked;
+        const char *name;
+    } all[] = {
+        {q->from_ms != 0 || q->to_ms != 0, "time"},
+        {q->act != NULL, "act"},
+        {q->rule >= 0, "rule"},
+        {q->reason >= 0, "reason"},
+        {q->site != NULL, "site"},
+        {q->destination != NULL, "destination"},
+        {q->ev != 0, "receipt"},
+    };
+    bool first = true;
+
+    buf_put(out, SLICE("\"by\":["));
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (!all[i].asked)
+            continue;
+        buf_printf(out, "%s\"%s\"", first ? "" : ",", all[i].name);
+        first = false;
+    }
+    buf_put_char(out, ']');
+}
+
+static int note_for_later(const struct conf *c, const struct audit_query *q)
+{
+    enum state_fault fault;
+    struct state *state = NULL;
+    struct buf members;
+
+    if (state_open(c->state_dir, &state, &fault) != ST_OK)
+        return cmd_fail(CMD_WRONG, "%s: %s", c->state_dir,
+                        state_fault_text(fault));
+    buf_init(&members, MEMBERS_MAX);
+    buf_printf(&members, "\"of\":\"%s\",", q->rows ? "rows" : "records");
+    put_by(q, &members);
+    buf_put_char(&members, '\0');
+    enum status st =
+        members.failed
+            ? ST_LIMIT
+            : pending_add(c->state_dir, RECORD_AUDIT_READ, "ticket:search",
+                          members.data, system_clock()->wall_ms(NULL));
+    buf_free(&members);
+    state_close(state);
+    if (st != ST_OK)
+        return cmd_fail(CMD_WRONG,
+                        "this search cannot be noted for the log "
+                        "(%s), so nothing is shown",
+                        status_name(st));
+    (void)cmd_fail(CMD_OK, "no gateway is running; its next start records "
+                           "this search");
+    return CMD_OK;
+}
+
+static int tell_gateway(const struct conf *c, const char *socket,
+                        const struct audit_query *q)
+{
+    struct control_answer answer;
+    struct buf args;
+
+    control_answer_init(&answer);
+    buf_init(&args, MEMBERS_MAX);
+    buf_printf(&args, "{\"rows\":%s,", q->rows ? "true" : "false");
+    put_by(q, &args);
+    buf_put_char(&args, '}');
+    enum status st = args.failed ? ST_LIMIT
+                                 : control_ask(socket, "audit read",
+                                               buf_slice(&args), &answer);
+    int code = st == ST_OK && answer.exit == CMD_OK ? CMD_OK : CMD_WRONG;
+    if (st == ST_UNKNOWN)
+        code = note_for_later(c, q);
+    else if (code != CMD_OK)
+        (void)cmd_fail(code, "the gateway did not record this search, so "
+                             "nothing is shown");
+    buf_free(&args);
+    control_answer_free(&answer);
+    return code;
+}
+
+static bool print_line(void *ctx, struct slice line)
+{
+    (void)ctx;
+    return fwrite(line.at, 1, line.len, stdout) == line.len &&
+           fputc('\n', stdout) != EOF;
+}
+
+static int search(const struct conf *c, const struct audit_query *q)
+{
+    char folder[CONF_PATH_MAX], socket[CONF_PATH_MAX];
+    uint64_t found = 0;
+
+    if (!state_path(c, "audit", folder) ||
+        !state_path(c, "control.sock", socket))
+        return cmd_fail(CMD_WRONG, "state_dir is too long a path");
+    if (access(folder, R_OK | X_OK) != 0)
+        return cmd_fail(CMD_WRONG, "%s: there is no audit log that can be read",
+                        folder);
+    int code = tell_gateway(c, socket, q);
+    if (code != CMD_OK)
+        return code;
+    enum status st = audit_search(folder, q, print_line, NULL, &found);
+    if (fflush(stdout) != 0 && st == ST_OK)
+        st = ST_IO;
+    return st == ST_OK ? CMD_OK
+                       : cmd_fail(CMD_WRONG, "the audit log cannot be read: %s",
+                                  status_name(st));
+}
+
+int cmd_audit_search(const struct cmd *self, int argc, char **argv)
+{
+    const char *config;
+    struct conf_complaint complaint;
+    struct conf *c = NULL;
+    struct audit_query q;
+    struct cmd_line l;
+    int code = cmd_parse(self, argc, argv, &l);
+
+    if (code >= 0)
+        return code;
+    code = read_query(&l, &q);
+    if (code != CMD_OK)
+        return code;
+    config = cmd_value(&l, "--config");
+    if (config == NULL)
+        return cmd_fail(CMD_USAGE, "%s needs --config FILE", self->words);
+    if (conf_load(config, &c, &complaint) != ST_OK)
+        return cmd_fail(CMD_WRONG, "%s", complaint.text);
+    code = search(c, &q);
+    conf_free(c);
+    return code;
+}
