@@ -46,7 +46,18 @@ else
 fi
 echo "+ $become $line"
 export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086 # words are meant to split
-$become apt-get update -qq || true
-# shellcheck disable=SC2086
-$become $line >/dev/null
+
+# A network that is down for a moment is no reason to fail.
+install_once()
+{
+    # shellcheck disable=SC2086 # words are meant to split
+    $become apt-get update -qq || true
+    # shellcheck disable=SC2086
+    $become $line >/dev/null
+}
+for wait_s in 5 20 60; do
+    install_once && exit 0
+    echo "install-packages: failed; again in $wait_s s" >&2
+    sleep "$wait_s"
+done
+install_once
