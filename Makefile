@@ -92,7 +92,8 @@ check-unit: $(BUILD)/unit/test_$(T)
 
 # The house. Each check is a script that can be run alone. The slow one, tidy,
 # looks at files changed since LINT_SINCE=REV (default HEAD~1; "all": all).
-LINT_CHECKS := format includes banned sizes headers shell generated cppcheck
+LINT_CHECKS := format includes banned sizes headers shell generated cppcheck \
+               man docs
 .PHONY: lint fmt fmt-check
 lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest
 .PHONY: lint-selftest lint-tidy $(LINT_CHECKS:%=lint-%)
@@ -184,14 +185,27 @@ r33: packages-test
 
 ## make install    DESTDIR and PREFIX are honoured
 PREFIX ?= /usr/local
+AT      = $(DESTDIR)$(PREFIX)
+# README's links hold in the copy: its docs/ lies beside it there too.
+INSTALL_DOC = $(AT)/share/doc/lethe
 install: all
-	install -D -m 0755 $(BUILD)/lethe $(DESTDIR)$(PREFIX)/sbin/lethe
-	install -d $(DESTDIR)$(PREFIX)/share/lethe/profiles \
-	  $(DESTDIR)$(PREFIX)/share/doc/lethe $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0644 policy/profiles/*.json $(DESTDIR)$(PREFIX)/share/lethe/profiles
-	install -m 0644 README.md SECURITY.md LICENSE docs/*.md \
-	  $(DESTDIR)$(PREFIX)/share/doc/lethe
-	install -m 0644 docs/man/lethe.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -D -m 0755 $(BUILD)/lethe $(AT)/sbin/lethe
+	install -d $(AT)/share/man/man5 $(AT)/share/man/man8 \
+	  $(AT)/share/lethe/profiles $(INSTALL_DOC)/docs/examples/mixbot \
+	  $(AT)/lib/systemd/system
+	install -m 0644 docs/man/*.5 $(AT)/share/man/man5
+	install -m 0644 docs/man/*.8 $(AT)/share/man/man8
+	install -m 0644 policy/profiles/*.json $(AT)/share/lethe/profiles
+	install -m 0644 README.md SECURITY.md LICENSE $(INSTALL_DOC)
+	install -m 0644 docs/*.md docs/*.json $(INSTALL_DOC)/docs
+	install -m 0644 docs/examples/lethe.service $(INSTALL_DOC)/docs/examples
+	install -m 0644 docs/examples/mixbot/*.jsonl \
+	  $(INSTALL_DOC)/docs/examples/mixbot
+	install -m 0755 docs/examples/mixbot/*.py docs/examples/mixbot/*.sh \
+	  $(INSTALL_DOC)/docs/examples/mixbot
+	sed 's|/usr/local/sbin|$(PREFIX)/sbin|' docs/examples/lethe.service \
+	  >$(AT)/lib/systemd/system/lethe.service
+	chmod 0644 $(AT)/lib/systemd/system/lethe.service
 
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) \

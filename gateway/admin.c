@@ -92,7 +92,8 @@ static unsigned gauges(void *ctx, struct metrics_gauge *out, unsigned max)
     struct gauges list = {out, 0, max};
 
     spool_gauges(g, &list);
-    gauge(&list, "lethe_audit_lag_seconds", "Age of the last synced batch.",
+    gauge(&list, "lethe_audit_lag_seconds",
+          "Age of the oldest decision that no record has yet.",
           (double)audit_lag_ms(g->audit) / 1e3, NULL, NULL);
     gauge(&list, "lethe_optouts", "Identifiers opted out.",
           (double)optout_count(g->optouts), NULL, NULL);

@@ -135,7 +135,7 @@ static void put_parts(const struct gateway *g, struct control_answer *out)
 
     buf_printf(&out->text,
                "opt-outs: %llu in force, list %s\nepochs: kept in %s%s\n"
-               "audit: last batch %lld ms ago, log not signed yet\n"
+               "audit: %lld ms behind, log not signed yet\n"
                "commit: median sync %lld us\n",
                (unsigned long long)optout_count(g->optouts),
                optout_health_name(health), place,

@@ -10,7 +10,8 @@ set -eu
 build="gcc make pkg-config libevent-dev libsodium-dev libcjson-dev
        libcurl4-openssl-dev libsqlite3-dev zlib1g-dev libssl-dev"
 tests="libcmocka-dev python3 faketime openssl curl clang-14 clang-format-14
-       clang-tidy-14 libclang-rt-14-dev cppcheck shellcheck ca-certificates"
+       clang-tidy-14 libclang-rt-14-dev cppcheck shellcheck mandoc
+       ca-certificates"
 bench="nginx-light wrk python3"
 
 # A machine may have node and npm from elsewhere (Debian's npm conflicts with

@@ -92,5 +92,49 @@ plant_good
 printf '/* strcpy() and system() in a comment */\n' >"$tree/gateway/a.c"
 expect green banned "banned names in a comment"
 
+# The documents: a copy of the real ones, with one lie each.
+plant_docs()
+{
+    rm -rf "${tree:?}"/*
+    cp -r "$root/README.md" "$root/SECURITY.md" "$root/LICENSE" "$root/Makefile" "$root/docs" \
+        "$root/gateway" "$root/include" "$root/policy" "$tree"
+}
+
+# red_docs CHECK FILE SED WHAT
+red_docs()
+{
+    plant_docs
+    sed -i "$3" "$tree/$2"
+    if cmp -s "$tree/$2" "$root/$2"; then
+        echo "selftest: nothing was planted in $2: $4" >&2
+        failed=1
+    fi
+    expect red "$1" "$4"
+}
+
+plant_docs
+expect green docs "the documents as they are"
+expect green man "the manual pages as they are"
+red_docs docs README.md 's/(docs\/officer\.md)/(docs\/oficer.md)/' "a link that leads nowhere"
+red_docs docs docs/threat-model.md 's/^## What media and backups keep/## Media/' "an anchor that is gone"
+red_docs docs docs/operations.md '/^| `lethe_optouts`/d' "a metric that is not told"
+red_docs docs docs/operations.md 's/^| `lethe_optouts`/| `lethe_optouts_total`/' "a metric that does not exist"
+red_docs docs docs/operations.md '/^| `POST \/v1\/optin`/d' "a path that is not told"
+red_docs docs docs/operations.md 's/^| 413 | `too_large`/| 413 | `large`/' "an error of another name"
+red_docs docs docs/officer.md '/^| `late`/d' "a reason that is not told"
+red_docs docs docs/officer.md 's/lethe audit verify/lethe audit prove/' "a command that does not exist"
+red_docs docs docs/audit.md 's/^| `tls.fail`/| `tls.fails`/' "a record act of another name"
+red_docs docs docs/audit.md 's/^| 12 | late/| 13 | late/' "a code of another number"
+red_docs docs docs/config.md '/^| `forwarders`/d' "a config key that is not told"
+red_docs docs docs/man/lethe.8 '/^\.It Ic keys status/d' "a command without its manual"
+red_docs docs docs/man/lethe.8 's/Fl -csv/Fl -tsv/' "an option that does not exist"
+red_docs docs docs/man/lethe.json.5 '/^\.It Ic forwarders/d' "a config key that the manual lacks"
+red_docs docs docs/man/lethe-policy.5 's/^\.It Ic visitor/.It Ic visitors/' "a policy key of another name"
+red_docs docs SECURITY.md '1s/$/ of anonymous data/' "a word that promises too much"
+red_docs docs gateway/main.c 's/"How the running gateway does\."/"You are forgotten."/' "such a word in a program text"
+red_docs docs gateway/main.c 's/{"keys status"/{"keys state"/' "a command that was renamed"
+red_docs man docs/man/lethe.8 's/^\.It Ic check$/.Itt Ic check/' "a macro that does not exist"
+red_docs man docs/man/lethe.8 's/^\.Xr lethe\.json 5 \./.Xr lethe.conf 5 ./' "a manual page that is not there"
+
 [ "$failed" -eq 0 ] && echo "lint selftest: $count expectations hold"
 exit $failed
