@@ -105,6 +105,7 @@ class Survives(unittest.TestCase):
             self.assertEqual(g.post("/v1/optin", {"receipt": receipt}).status, 200)
             clock.move(minutes=1)
             g.post("/v1/events", numbered(1, "late", timestamp=clock.text()))
+            self.assertTrue(everywhere(g, [1]), arrived(g))  # or it expires
             for n, move in ((2, {"days": 9}), (3, {"hours": 23, "minutes": 58}),
                             (4, {"minutes": 2})):
                 clock.move(**move)
