@@ -111,7 +111,6 @@ static int start_threads(struct gateway *g, const struct conf *c)
         .audit = g->audit,
         .clock = g->clock,
         .note = note_optout,
-        .unsaved = build_optout_unsaved,
         .ctx = g,
     };
     if (rights_start(&rights, &g->rights) != ST_OK)

@@ -53,16 +53,6 @@ static const char *site_label(void *ctx, uint64_t number)
     return NULL;
 }
 
-/* In force in memory only: deliveries stop until a later one is on disk. */
-void build_optout_unsaved(void *ctx, bool unsaved)
-{
-    struct gateway *g = ctx;
-
-    atomic_store(&g->optouts_unsaved, unsaved);
-    sweep_hold(g->sweep,
-               unsaved || optout_health_of(g->optouts) != OPTOUT_SOUND);
-}
-
 /* ---- keys and state ----------------------------------------------------- */
 
 static int load_key(const char *what, const char *path, const char *state_dir,
@@ -215,7 +205,7 @@ enum status build_sweep_sets(struct gateway *g, uint64_t journal_seen)
     if (st == ST_OK && optout_health_of(g->optouts) == OPTOUT_SOUND)
         st = optout_each_set(g->optouts, after, sweep_one, g);
     if (st == ST_OK)
-        build_optout_unsaved(g, atomic_load(&g->optouts_unsaved));
+        sweep_hold(g->sweep, optout_health_of(g->optouts) != OPTOUT_SOUND);
     return st;
 }
 

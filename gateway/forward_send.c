@@ -274,7 +274,7 @@ static struct batch *next_batch(struct destination *d)
 static bool may_send(const struct destination *d)
 {
     return !d->paused && !d->moving && !d->thread->ending &&
-           !sweep_is_held(d->thread->f->parts.sweep) &&
+           !sweep_is_held(d->thread->f->parts.sweep, d->now.site_number) &&
            forward_mono(d) >= d->retry_at;
 }
 
@@ -337,7 +337,7 @@ static unsigned hits_in(const struct destination *d, const struct batch *b)
 
 void send_sweep(struct destination *d, uint64_t *out_sent)
 {
-    bool held = sweep_is_held(d->thread->f->parts.sweep);
+    bool held = sweep_is_held(d->thread->f->parts.sweep, d->now.site_number);
     struct batch *next;
 
     for (struct batch *b = d->running; b != NULL; b = next) {
@@ -380,7 +380,8 @@ int64_t send_wait_ms(const struct destination *d)
         return d->moving ? 0 : wait;
     if (d->retry_at > now)
         return until(d->retry_at, now) < wait ? until(d->retry_at, now) : wait;
-    if (sweep_is_held(d->thread->f->parts.sweep) || settle_rows_pending(d))
+    if (sweep_is_held(d->thread->f->parts.sweep, d->now.site_number) ||
+        settle_rows_pending(d))
         return wait; /* the landing wakes us */
     if (d->failing && d->in_flight > 0)
         return wait;

@@ -316,7 +316,7 @@ void settle_facts(struct destination *d)
     x.destination_index = d->now.destination_index;
     x.paused = d->paused;
     x.failing = d->failing;
-    x.held = sweep_is_held(d->thread->f->parts.sweep);
+    x.held = sweep_is_held(d->thread->f->parts.sweep, d->now.site_number);
     x.last_status = d->last_status;
     x.accepted = m->accepted;
     x.refused = m->refused;

@@ -96,27 +96,48 @@ enum status optout_flush(struct optouts *o)
     return st;
 }
 
-unsigned optout_waiting(struct optouts *o)
+uint64_t optout_waiting(struct optouts *o)
 {
-    unsigned count = 0;
-
     (void)pthread_mutex_lock(&o->change);
-    for (unsigned i = 0; i < o->waiter_count; i++)
-        count += o->waiters[i].number == 0;
+    uint64_t count = optout_table_held(o->table);
     (void)pthread_mutex_unlock(&o->change);
     return count;
 }
 
-bool optout_site_waits(struct optouts *o, struct slice site)
+/* Is the waiter's site one of these? */
+static bool is_listed(const struct optout_waiter *w, char (*ids)[65],
+                      unsigned count)
 {
-    bool waits = false;
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(ids[i], w->site) == 0)
+            return true;
+    return false;
+}
+
+bool optout_waiting_sites(struct optouts *o, char (*out_ids)[65], unsigned max,
+                          unsigned *out_count)
+{
+    unsigned count = 0, waiting = 0;
+    bool fits = true;
 
     (void)pthread_mutex_lock(&o->change);
-    for (unsigned i = 0; i < o->waiter_count; i++)
-        waits = waits || (o->waiters[i].number == 0 &&
-                          slice_eq(slice_of(o->waiters[i].site), site));
+    for (unsigned i = 0; i < o->waiter_count; i++) {
+        const struct optout_waiter *w = &o->waiters[i];
+        if (w->number != 0)
+            continue;
+        waiting++;
+        if (is_listed(w, out_ids, count))
+            continue;
+        if (count == max)
+            fits = false;
+        else
+            memcpy(out_ids[count++], w->site, sizeof(w->site));
+    }
+    /* A tag is held beside all that wait: one beyond the limit. */
+    fits = fits && optout_table_held(o->table) == waiting;
     (void)pthread_mutex_unlock(&o->change);
-    return waits;
+    *out_count = count;
+    return fits;
 }
 
 /* A free place for one more waiter; NULL when there is none. Written ones
@@ -210,15 +231,20 @@ static void fill_result(struct optouts *o, const struct optout_request *r,
 }
 
 /* In force only: what sweep and record need, no receipt. */
-static void fill_failed(struct optouts *o, struct optout_result *out)
+static void fill_failed(struct optouts *o, const struct optout_request *r,
+                        struct optout_result *out)
 {
     const struct optout_waiter *w = find_waiter(o, out->tag);
+    uint8_t commit_key[OPTOUT_COMMIT_KEY];
 
     out->number = o->newest + 1;
     out->receipt[0] = '\0';
-    memset(out->commitment, 0, sizeof(out->commitment));
-    if (w != NULL)
+    if (w != NULL) {
         memcpy(out->commitment, w->commitment, sizeof(out->commitment));
+        return;
+    }
+    randombytes_buf(commit_key, sizeof(commit_key));
+    subject_commitment_make(commit_key, r->canonical, out->commitment);
 }
 
 /* Forget the waiters whose receipts have been handed out. */
@@ -262,7 +288,7 @@ static enum status set_chunk(struct optouts *o,
         if (st == ST_OK)
             fill_result(o, &requests[i], entry[i], &out[i]);
         else
-            fill_failed(o, &out[i]);
+            fill_failed(o, &requests[i], &out[i]);
     }
     if (st == ST_OK)
         drop_taken(o);

@@ -40,7 +40,7 @@ struct shard {
 
 struct optout_table {
     struct shard shards[SHARDS];
-    _Atomic uint64_t out_now;
+    _Atomic uint64_t out_now, held_now;
 };
 
 /* Large tables in huge pages: a lookup is one cache miss, and should not be
@@ -213,6 +213,8 @@ enum status optout_table_hold(struct optout_table *t,
     if (st == ST_OK) {
         if (slot->standing == 0 && !slot->held)
             atomic_fetch_add(&t->out_now, 1);
+        if (!slot->held)
+            atomic_fetch_add(&t->held_now, 1);
         slot->held = true;
     }
     (void)pthread_rwlock_unlock(&s->lock);
@@ -230,6 +232,8 @@ enum status optout_table_set(struct optout_table *t,
     if (st == ST_OK) {
         if (slot->standing == 0 && !slot->held)
             atomic_fetch_add(&t->out_now, 1);
+        if (slot->held)
+            atomic_fetch_sub(&t->held_now, 1);
         slot->held = false;
         slot->newest = number;
         if (slot->standing < UINT8_MAX)
@@ -302,6 +306,11 @@ enum status optout_table_lift(struct optout_table *t,
 uint64_t optout_table_count(const struct optout_table *t)
 {
     return atomic_load(&t->out_now);
+}
+
+uint64_t optout_table_held(const struct optout_table *t)
+{
+    return atomic_load(&t->held_now);
 }
 
 size_t optout_table_bytes(const struct optout_table *t)

@@ -20,7 +20,8 @@ struct rights {
     struct rights_job *first, **last;
     unsigned queued;
     bool stopping;
-    bool unsaved; /* the thread's own: opt-outs wait for the disk */
+    bool unsaved;    /* the thread's own: opt-outs wait for the disk */
+    bool overflowed; /* and more than the list can keep: told once */
 };
 
 struct rights_job *rights_job_new(void)
@@ -85,18 +86,39 @@ static enum status set_all(struct rights *r, const struct rights_job *job,
                            results);
 }
 
+/* Deliveries of the sites whose opt-outs wait stop; of all sites if nobody
+ * knows whose they are. */
+static void hold_sites(struct rights *r)
+{
+    char ids[SWEEP_SITES_MAX][65];
+    uint64_t sites[SWEEP_SITES_MAX];
+    unsigned count = 0;
+    bool known =
+        optout_waiting_sites(r->parts.optouts, ids, SWEEP_SITES_MAX, &count);
+
+    for (unsigned i = 0; i < count; i++)
+        sites[i] = site_number(slice_of(ids[i]));
+    sweep_hold_sites(r->parts.sweep, sites,
+                     known ? count : SWEEP_SITES_MAX + 1);
+    if (!known && !r->overflowed)
+        log_error(LOG_OPTOUT, "more opt-outs wait for the disk than can be "
+                              "kept: nothing is delivered until they are asked "
+                              "for again, or a restart forgets them");
+    r->overflowed = !known;
+}
+
 static void say_unsaved(struct rights *r)
 {
     bool unsaved = optout_waiting(r->parts.optouts) > 0;
 
     if (unsaved && !r->unsaved)
         log_error(LOG_OPTOUT, "opt-outs are in force, but not on disk: "
-                              "deliveries stop until they are");
+                              "deliveries of their sites stop until they are");
     if (!unsaved && r->unsaved)
         log_info(LOG_OPTOUT, "all opt-outs are on disk");
+    if (unsaved || r->unsaved)
+        hold_sites(r);
     r->unsaved = unsaved;
-    if (r->parts.unsaved != NULL)
-        r->parts.unsaved(r->parts.ctx, unsaved);
 }
 
 /* In force, on disk, out of the queues; then recorded. */

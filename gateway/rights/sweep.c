@@ -28,6 +28,8 @@ struct sweep {
     struct entry recent[RECENT_MAX];  /* plain tags, a ring */
     uint64_t recent_count;
     atomic_bool held, failed;
+    atomic_uint site_count; /* of `sites`; changed under the lock */
+    uint64_t sites[SWEEP_SITES_MAX];
 };
 
 enum status sweep_new(struct sweep **out)
@@ -199,9 +201,32 @@ void sweep_hold(struct sweep *s, bool held)
     atomic_store(&s->held, held);
 }
 
-bool sweep_is_held(const struct sweep *s)
+void sweep_hold_sites(struct sweep *s, const uint64_t *sites, unsigned count)
 {
-    return atomic_load(&s->held) || atomic_load(&s->failed);
+    (void)pthread_mutex_lock(&s->lock);
+    if (count > 0 && count <= SWEEP_SITES_MAX)
+        memcpy(s->sites, sites, count * sizeof(*sites));
+    atomic_store(&s->site_count, count);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static bool is_held_site(const struct sweep *s, uint64_t site)
+{
+    struct sweep *w = (struct sweep *)(uintptr_t)s; /* for its lock */
+
+    (void)pthread_mutex_lock(&w->lock);
+    unsigned count = atomic_load(&w->site_count);
+    bool held = count > SWEEP_SITES_MAX;
+    for (unsigned i = 0; !held && i < count; i++)
+        held = w->sites[i] == site;
+    (void)pthread_mutex_unlock(&w->lock);
+    return held;
+}
+
+bool sweep_is_held(const struct sweep *s, uint64_t site)
+{
+    return atomic_load(&s->held) || atomic_load(&s->failed) ||
+           (atomic_load(&s->site_count) > 0 && is_held_site(s, site));
 }
 
 static bool set_hits(const struct set *set, const struct fragment *f)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Design section 10: a full disk. Opt-outs use a reserve; if even that is
-used up they are answered 503, are in force in memory, and nothing is delivered
-until they are on disk - which happens by itself."""
+used up they are answered 503, are in force in memory, and nothing of
+that site is delivered until they are on disk - which happens by itself."""
 import http.client
 import json
 import os
@@ -11,7 +11,7 @@ import threading
 import unittest
 
 from harness import PATIENCE_S, Gateway, main, wait_until
-from optouts import arrived, everywhere, numbered, opt_out, pause_all
+from optouts import arrived, everywhere, numbered, numbers, opt_out, pause_all
 
 SMALL = "6m"      # of the file system that holds the opt-out list's journal
 RECORDS = 32768   # 128 bytes each in a reserve of 4 MiB
@@ -21,8 +21,13 @@ IDS = 8           # a request
 class SmallDisk:
     """A gateway whose opt-out journal lies on a tmpfs of its own."""
 
-    def __init__(self, test):
+    def __init__(self, test, second=False):
         self.g = Gateway(start=False)
+        if second:
+            site = json.loads(json.dumps(self.g.conf["sites"][0]))
+            site.update(id="00000000000000b0", name="second", keys=[], destinations=[
+                {"name": "file", "type": "jsonl", "path": "second.jsonl"}])
+            self.g.conf["sites"].append(site)
         test.addCleanup(self.g.close)
         self.mount = os.path.join(self.g.folder, "small")
         os.mkdir(self.mount)
@@ -55,7 +60,7 @@ class SmallDisk:
         os.remove(self.filler)
 
 
-def use_up(g):
+def use_up(g, path="/v1/optout"):
     """Opt-outs until the reserve is gone; the last one's answer."""
     lock, left, refused = threading.Lock(), iter(range(2 * RECORDS)), []
 
@@ -64,7 +69,7 @@ def use_up(g):
         while not refused:
             with lock:
                 ids = {"k%d" % i: "filler-%d" % next(left) for i in range(IDS)}
-            connection.request("POST", "/v1/optout", json.dumps({"ids": ids}),
+            connection.request("POST", path, json.dumps({"ids": ids}),
                                {"Content-Type": "application/json"})
             answer = connection.getresponse()
             answer.read()
@@ -113,6 +118,30 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(set(got), {3, 5, 7, 9})
         receipt = opt_out(g, session_id="late")  # the next try gives the receipt
         self.assertTrue(receipt.startswith("lo1-"))
+
+    def test_the_other_site_goes_on(self):
+        disk = SmallDisk(self, second=True)
+        g = disk.g
+
+        def second():
+            lines = []
+            for name in os.listdir(g.home):
+                if name.startswith("second."):
+                    with open(os.path.join(g.home, name)) as f:
+                        lines += [json.loads(line) for line in f]
+            return numbers(lines)
+        disk.fill()
+        self.assertEqual(use_up(g, "/s/mixbot/v1/optout").status, 503)
+        wait_until("it to be told", lambda: b"not on disk" in g.log)
+        for n in (1, 2, 3):
+            for site in ("mixbot", "second"):
+                self.assertEqual(g.post("/s/%s/v1/events" % site, numbered(n)).status, 200)
+        wait_until("the second site's", lambda: second() == [1, 2, 3])
+        self.assertEqual(arrived(g), {"any": [], "file": [], "store": []})
+        held = {(d["site"], d["state"]) for d in g.status()["destinations"]}
+        self.assertEqual({s for s in held if s[1] == "held"}, {("mixbot", "held")}, held)
+        disk.make_room()
+        self.assertTrue(everywhere(g, [1, 2, 3]), arrived(g))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,16 @@ static enum optout_answer ask(const char *id)
     return optout_lookup(o, tag, 0, 0);
 }
 
+/* Whose opt-outs wait: this site's, and of nobody else. */
+static bool waits_for(struct slice site)
+{
+    char sites[2][65];
+    unsigned count = 0;
+
+    return optout_waiting_sites(o, sites, 2, &count) && count == 1 &&
+           slice_eq(slice_of(sites[0]), site);
+}
+
 static void reopen(void)
 {
     optout_close(o);
@@ -100,7 +110,7 @@ static void r42_a_failing_disk_keeps_optouts_in_force(void **state)
         assert_int_equal(r.receipt[0], '\0');
         assert_int_equal(optout_newest(o, hash), before);
         assert_int_equal(optout_waiting(o), 1);
-        assert_true(optout_site_waits(o, SITE));
+        assert_true(waits_for(SITE));
         assert_int_equal(put(id, &again), cases[i].want); /* one entry */
         assert_int_equal(optout_waiting(o), 1);
         assert_int_equal(optout_flush(o), cases[i].want);
@@ -117,6 +127,76 @@ static void r42_a_failing_disk_keeps_optouts_in_force(void **state)
                          ST_OK);
         assert_true(lifted && is_free); /* no entry that nobody can lift */
     }
+}
+
+static enum status put_many(unsigned from, unsigned count)
+{
+    static struct optout_request requests[OPTOUT_WAITING_MAX];
+    static char ids[OPTOUT_WAITING_MAX][16];
+
+    for (unsigned i = 0; i < count; i++) {
+        (void)snprintf(ids[i], sizeof(ids[i]), "many%u", from + i);
+        requests[i] = (struct optout_request){SITE, slice_of(ids[i])};
+    }
+    return optout_set_many(o, requests, count, NOW, NULL);
+}
+
+static void r42_as_many_wait_as_can_and_one_more_is_not_forgotten(void **state)
+{
+    static const uint8_t none[32];
+    struct optout_result r;
+    char sites[1][65];
+    unsigned count = 0;
+
+    (void)state;
+    sync_error = EIO;
+    assert_int_equal(put_many(0, OPTOUT_WAITING_MAX), ST_IO);
+    assert_int_equal(optout_waiting(o), OPTOUT_WAITING_MAX);
+    assert_true(waits_for(SITE));
+    assert_int_not_equal(put("one more", &r), ST_OK);
+    assert_int_equal(ask("one more"), OPTOUT_ANSWER_OUT);
+    assert_true(r.number > 0); /* for sweep and record */
+    assert_memory_not_equal(r.commitment, none, sizeof(none));
+    assert_int_equal(optout_waiting(o), OPTOUT_WAITING_MAX + 1);
+    assert_false(optout_waiting_sites(o, sites, 1, &count)); /* not all known */
+    sync_error = 0;
+    assert_int_equal(optout_flush(o), ST_OK);
+    /* That one is nowhere but in memory: it goes on counting, so that nothing
+     * is delivered, until it is asked for again. */
+    assert_int_equal(optout_waiting(o), 1);
+    assert_false(optout_waiting_sites(o, sites, 1, &count));
+    assert_int_equal(count, 0);
+    assert_int_equal(put("one more", &r), ST_OK);
+    assert_int_equal(optout_waiting(o), 0);
+    assert_true(optout_waiting_sites(o, sites, 1, &count));
+    reopen();
+    assert_int_equal(ask("one more"), OPTOUT_ANSWER_OUT);
+    assert_int_equal(ask("many0"), OPTOUT_ANSWER_OUT);
+    assert_int_equal(ask("many8191"), OPTOUT_ANSWER_OUT);
+}
+
+static void the_sites_of_those_who_wait(void **state)
+{
+    struct optout_result r;
+    char sites[2][65];
+    unsigned count = 0;
+
+    (void)state;
+    sync_error = EIO;
+    assert_int_equal(put("anna", &r), ST_IO);
+    assert_int_equal(put("bert", &r), ST_IO);
+    assert_true(waits_for(SITE));
+    assert_int_equal(
+        optout_set(o, SLICE("00112233445566778899"), SLICE("anna"), NOW, &r),
+        ST_IO);
+    assert_true(optout_waiting_sites(o, sites, 2, &count));
+    assert_int_equal(count, 2);
+    assert_string_equal(sites[1], "00112233445566778899");
+    assert_false(optout_waiting_sites(o, sites, 1, &count)); /* more than fit */
+    sync_error = 0;
+    assert_int_equal(optout_flush(o), ST_OK);
+    assert_true(optout_waiting_sites(o, sites, 2, &count));
+    assert_int_equal(count, 0);
 }
 
 static void a_waiter_written_by_another_call_keeps_its_receipt(void **state)
@@ -306,6 +386,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(r42_a_failing_disk_keeps_optouts_in_force),
+        CASE(r42_as_many_wait_as_can_and_one_more_is_not_forgotten),
+        CASE(the_sites_of_those_who_wait),
         CASE(a_waiter_written_by_another_call_keeps_its_receipt),
         CASE(a_lift_that_fails_leaves_the_entry),
         CASE(a_full_disk_still_takes_optouts),

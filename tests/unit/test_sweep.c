@@ -126,12 +126,39 @@ static void hold_is_seen(void **state)
     struct fragment f = {.tag_count = 1};
 
     (void)state;
-    assert_false(sweep_is_held(sweep));
+    assert_false(sweep_is_held(sweep, 1));
     sweep_hold(sweep, true);
-    assert_true(sweep_is_held(sweep));
+    assert_true(sweep_is_held(sweep, 1));
     sweep_hold(sweep, false);
-    assert_false(sweep_is_held(sweep));
+    assert_false(sweep_is_held(sweep, 1));
     assert_true(sweep_hits(sweep, SPOOL_KEYS_MAX, 0, &f)); /* no such slot */
+}
+
+static void sites_are_held_one_by_one(void **state)
+{
+    static uint64_t sites[SWEEP_SITES_MAX + 1];
+
+    (void)state;
+    for (uint64_t i = 0; i < SWEEP_SITES_MAX; i++)
+        sites[i] = i + 1;
+    sweep_hold_sites(sweep, sites, 2);
+    assert_true(sweep_is_held(sweep, 1));
+    assert_true(sweep_is_held(sweep, 2));
+    assert_false(sweep_is_held(sweep, 3));
+    sweep_hold(sweep, true); /* the one does not end the other */
+    assert_true(sweep_is_held(sweep, 3));
+    sweep_hold(sweep, false);
+    assert_true(sweep_is_held(sweep, 2));
+    sweep_hold_sites(sweep, sites + 2, 1); /* in their place */
+    assert_false(sweep_is_held(sweep, 1));
+    assert_true(sweep_is_held(sweep, 3));
+    sweep_hold_sites(sweep, sites, SWEEP_SITES_MAX);
+    assert_true(sweep_is_held(sweep, SWEEP_SITES_MAX));
+    assert_false(sweep_is_held(sweep, SWEEP_SITES_MAX + 1));
+    sweep_hold_sites(sweep, sites, SWEEP_SITES_MAX + 1); /* too many: all */
+    assert_true(sweep_is_held(sweep, SWEEP_SITES_MAX + 2));
+    sweep_hold_sites(sweep, NULL, 0);
+    assert_false(sweep_is_held(sweep, 1));
 }
 
 static int fresh(void **state)
@@ -177,6 +204,7 @@ int main(void)
         CASE(a_slot_used_again_starts_anew),
         CASE(many_tags_fit),
         CASE(hold_is_seen),
+        CASE(sites_are_held_one_by_one),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -19,8 +19,6 @@ void build_tear_down(struct gateway *g);
 int build_refuse(const char *what, const char *why);
 /* Keys, state, opt-outs, audit, journal: opened, recovered, audit started. */
 int build_from_disk(struct gateway *g, struct conf *c);
-/* An opt-out is in force in memory only (or is on disk again). */
-void build_optout_unsaved(void *gateway, bool unsaved);
 /* The list's newest number into the epoch file. */
 void build_note_optouts(struct gateway *g);
 /* Fill the sweep sets with the opt-outs that came after the lookups of what

@@ -65,9 +65,8 @@ struct gateway {
     unsigned ticks;
     bool stopping;
     int exit_code;
-    _Atomic bool broken;          /* audit or journal cannot be written */
-    _Atomic bool over;            /* a worker found its world over */
-    _Atomic bool optouts_unsaved; /* one is in force but not on disk */
+    _Atomic bool broken; /* audit or journal cannot be written */
+    _Atomic bool over;   /* a worker found its world over */
 };
 
 /* Wall clock now, and seconds-free monotonic time. */

@@ -133,11 +133,18 @@ enum status optout_set_many(struct optouts *o,
                             int64_t now_ms,
                             struct optout_result *out) MUST_CHECK;
 
-/* Opt-outs that are in force in memory and not on disk: how many, whether of
- * `site` (its deliveries stop meanwhile), and another try. Every set and lift
- * tries first, too. Errors: ST_IO, ST_FULL, ST_DENIED. */
-unsigned optout_waiting(struct optouts *o);
-bool optout_site_waits(struct optouts *o, struct slice site);
+/* Opt-outs that are in force in memory and not on disk: how many, and another
+ * try. Every set and lift tries first, too. At most OPTOUT_WAITING_MAX of them
+ * are written when the disk takes them; those beyond (ST_FULL as well) stay in
+ * force and count here until they are asked for again, or a restart.
+ * Errors: ST_IO, ST_FULL, ST_DENIED. */
+#define OPTOUT_WAITING_MAX 8192u
+uint64_t optout_waiting(struct optouts *o);
 enum status optout_flush(struct optouts *o) MUST_CHECK;
+
+/* The sites whose opt-outs wait, at most `max` ids; their deliveries stop
+ * meanwhile. False: there are more, or some of sites that nobody has kept. */
+bool optout_waiting_sites(struct optouts *o, char (*out_ids)[65], unsigned max,
+                          unsigned *out_count) MUST_CHECK;
 
 #endif

@@ -10,9 +10,8 @@
 
 #include <pthread.h>
 
-#define OPTOUT_SITES_MAX   16384u
-#define OPTOUT_WAITING_MAX 8192u /* opt-outs kept for a disk that fails */
-#define OPTOUT_WRITE_MAX   1024u /* records in one write */
+#define OPTOUT_SITES_MAX 16384u
+#define OPTOUT_WRITE_MAX 1024u /* records in one write */
 
 /* An opt-out whose receipt nobody has yet: not on disk (number 0), or written
  * after its own call had failed. The person's next try takes it over. */

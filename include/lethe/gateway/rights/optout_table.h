@@ -45,6 +45,7 @@ bool optout_table_is_lifted(const struct optout_table *t,
                             const uint8_t tag[TAG_BYTES], uint64_t number);
 
 uint64_t optout_table_count(const struct optout_table *t); /* tags out now */
+uint64_t optout_table_held(const struct optout_table *t);  /* see _hold() */
 size_t optout_table_bytes(const struct optout_table *t);   /* memory held */
 
 #endif

@@ -58,8 +58,6 @@ struct rights_parts {
     const struct clock *clock;
     /* Newest number for the epoch file; called on the service's thread. */
     void (*note)(void *ctx, uint64_t number, const uint8_t hash[32]);
-    /* An opt-out is in force but not on disk: deliveries stop until it is. */
-    void (*unsaved)(void *ctx, bool unsaved);
     void *ctx;
 };
 enum status rights_start(const struct rights_parts *parts,

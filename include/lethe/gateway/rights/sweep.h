@@ -24,7 +24,12 @@ void sweep_forget(struct sweep *s, uint32_t slot, uint32_t use);
 /* Everybody is out (unsound store): every fragment counts as held, not
  * swept. sweep_is_held() true: deliver nothing. */
 void sweep_hold(struct sweep *s, bool held);
-bool sweep_is_held(const struct sweep *s);
+/* Opt-outs of these sites (site_number()) are not on disk: nothing of theirs
+ * is delivered. Takes the place of those given before; of more than
+ * SWEEP_SITES_MAX nothing of any site is. */
+#define SWEEP_SITES_MAX 256u
+void sweep_hold_sites(struct sweep *s, const uint64_t *sites, unsigned count);
+bool sweep_is_held(const struct sweep *s, uint64_t site);
 
 /* Must this fragment not be delivered any more? */
 bool sweep_hits(const struct sweep *s, uint32_t slot, uint32_t use,
