@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""R58 with the real binary: a log that the gateway wrote, changed by somebody
+who can write its files; `lethe audit verify --rows` must end with 1 and name
+the first bad record. (What only signatures can show, a cut of the newest
+records or a whole history written anew, is theirs.)"""
+import json
+import os
+import random
+import re
+import shutil
+import tempfile
+import unittest
+
+from fakeclock import FakeClock
+from harness import Gateway, event, main, wait_until
+
+YES = {"product": True}
+PLACES = int(os.environ.get("LETHE_TAMPER_PLACES", "12"))
+
+
+class Tamper(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        """Two days, so that the log has two segments: the first ends at a
+        number divisible by 256, and searches make records."""
+        cls.random = random.Random(58)
+        cls.folder = tempfile.mkdtemp(prefix="lethe-tamper-")
+        clock = FakeClock(cls.folder)
+        cls.g = g = Gateway(faketime=clock.path)
+        cls.send(clock, 0)
+        clock.move(days=1)
+        wait_until("a second segment", lambda: cls.segments() > 1 or
+                   g.run("audit", "search", "--limit", "1", check=True) is None)
+        cls.send(clock, 1)
+        g.stop()
+        cls.original = os.path.join(g.folder, "original")
+        shutil.copytree(os.path.join(g.state, "audit"), cls.original)
+
+    @classmethod
+    def send(cls, clock, day):
+        """Three batches with rows, one after the other."""
+        for n in range(3):
+            cls.g.post("/v1/events", [
+                event("Analysis Completed", session="s%d" % k, consent=YES,
+                      timestamp=clock.text(), details={"duration_s": k, "success": True})
+                for k in range(5)] + [
+                event("Nobody Declared This", timestamp=clock.text(), session="x")])
+            wait_until("batch %d" % n, lambda: cls.decisions() >= 6 * (3 * day + n + 1))
+
+    @classmethod
+    def decisions(cls):
+        code, out, err = cls.g.run("audit", "verify", "--rows", "--json")
+        return json.loads(out)["decisions"]
+
+    @classmethod
+    def segments(cls):
+        return len(os.listdir(os.path.join(cls.g.state, "audit", "seg")))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.g.close()
+        shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def setUp(self):
+        self.copy = os.path.join(self.g.folder, "copy")
+        shutil.rmtree(self.copy, ignore_errors=True)
+        shutil.copytree(self.original, self.copy)
+
+    def path(self, kind, k=0):
+        folder = os.path.join(self.copy, kind)
+        return os.path.join(folder, sorted(os.listdir(folder))[k])
+
+    def lines(self, k=0):
+        with open(self.path("seg", k), "rb") as f:
+            return f.read().splitlines(keepends=True)
+
+    def save(self, lines, k=0):
+        with open(self.path("seg", k), "wb") as f:
+            f.write(b"".join(lines))
+
+    def verify(self):
+        code, out, err = self.g.run("audit", "verify", self.copy, "--rows", "--json")
+        self.assertEqual(err, "")
+        return code, json.loads(out)
+
+    def assert_sound(self):
+        code, report = self.verify()
+        self.assertEqual((code, report["verdict"]), (2, "incomplete"), report)
+        self.assertIn("not signed", report["message"])
+
+    def assert_bad(self, index, what):
+        code, report = self.verify()
+        self.assertEqual((code, report["verdict"]), (1, "tampered"), (what, report))
+        self.assertEqual(report["bad_index"], index, (what, report))
+        self.assertIn(str(index), report["message"])
+
+    def places(self, count, of):
+        return self.random.sample(range(count), min(of, count))
+
+    # -- the cases --------------------------------------------------------
+
+    def test_untouched_is_sound_and_not_signed(self):
+        self.assert_sound()
+        self.assertEqual(len(os.listdir(os.path.join(self.copy, "seg"))), 2)
+        code, out, err = self.g.run("audit", "verify", self.copy)
+        self.assertEqual(code, 2)
+        self.assertIn("not signed", out)
+
+    def test_an_edited_count(self):
+        lines = self.lines()
+        batches = [i for i, line in enumerate(lines)
+                   if b'"act":"batch"' in line and b'"in":0' not in line]
+        for i in batches[:PLACES]:
+            for key in (b"in", b"mod", b"drop", b"n"):
+                edited = list(lines)
+                edited[i] = re.sub(rb'"%s":(\d+)' % key,
+                                   lambda m: b'"%s":%d' % (key, int(m[1]) + 1),
+                                   lines[i], count=1)
+                self.save(edited)
+                self.assert_bad(i, key)
+
+    def test_an_edited_reason(self):
+        """Dropped for another reason than it was: the rows know."""
+        lines = self.lines()
+        i = next(i for i, line in enumerate(lines) if re.search(rb'"by":\[\[', line))
+        lines[i] = re.sub(rb'"by":\[\[(\d+),(\d+),',
+                          lambda m: b'"by":[[%s,%d,' % (m[1], int(m[2]) + 1), lines[i])
+        self.save(lines)
+        self.assert_bad(i, "reason")
+
+    def test_an_edited_time(self):
+        lines = self.lines()
+        i = next(i for i, line in enumerate(lines) if b'"act":"batch"' in line and i > 3)
+        lines[i] = re.sub(rb'"t":"(\d{4})', b'"t":"2020', lines[i], count=1)
+        self.save(lines)
+        self.assert_bad(i, "time")
+
+    def test_a_deleted_record(self):
+        lines = self.lines()
+        for i in self.places(len(lines) - 1, PLACES):
+            self.save(lines[:i] + lines[i + 1:])
+            self.assert_bad(i, "deleted")
+
+    def test_deleted_and_renumbered(self):
+        """Counts and times do not close over the hole of a batch."""
+        lines = self.lines()
+        for i in [i for i, line in enumerate(lines)
+                  if b'"act":"batch"' in line and b'"in":0' not in line][:3]:
+            rest = []
+            for line in lines[i + 1:]:
+                m = re.match(rb'\{"v":1,"i":(\d+)', line)
+                rest.append(b'{"v":1,"i":%d' % (int(m[1]) - 1) + line[m.end():])
+            self.save(lines[:i] + rest)
+            code, report = self.verify()
+            self.assertEqual(code, 1, report)
+            self.assertGreaterEqual(report["bad_index"], i)
+
+    def test_two_records_in_the_other_order(self):
+        lines = self.lines()
+        for i in self.places(len(lines) - 1, PLACES):
+            swapped = list(lines)
+            swapped[i], swapped[i + 1] = lines[i + 1], lines[i]
+            self.save(swapped)
+            self.assert_bad(i, "reordered")
+
+    def test_an_inserted_record(self):
+        lines = self.lines()
+        for i in self.places(len(lines) - 1, PLACES):
+            self.save(lines[:i + 1] + [lines[i]] + lines[i + 1:])
+            self.assert_bad(i + 1, "doubled")
+            self.save(lines[:i] + [b"{}\n"] + lines[i:])
+            self.assert_bad(i, "not a record")
+
+    def test_a_cut_in_the_middle(self):
+        """The end of a segment that is not the newest."""
+        lines = self.lines()
+        self.save(lines[:-1])
+        self.assert_bad(len(lines) - 1, "cut line")
+        self.save(lines[:-1] + [lines[-1][:-7]])
+        self.assert_bad(len(lines) - 1, "cut bytes")
+
+    def test_a_changed_row(self):
+        with open(self.path("rows"), "rb") as f:
+            rows = f.read()
+        self.assertGreater(len(rows), 0)
+        starts = self.batch_starts()
+        for at in self.places(len(rows), PLACES * 4):
+            changed = bytearray(rows)
+            changed[at] ^= 1 << self.random.randrange(8)
+            with open(self.path("rows"), "wb") as f:
+                f.write(changed)
+            self.assert_bad(max(i for start, i in starts if start <= at), at)
+
+    def batch_starts(self):
+        """[(byte where its rows start, index)] of batches with rows."""
+        starts, at = [], 0
+        for line in self.lines():
+            record = json.loads(line)
+            if record["act"] == "batch" and record["d"]["n"] > 0:
+                starts.append((at, record["i"]))
+                at += 32 * record["d"]["n"]
+        return starts
+
+    def test_rows_cut_or_gone(self):
+        with open(self.path("rows"), "rb") as f:
+            rows = f.read()
+        last = self.batch_starts()[-1][1]
+        for size in (len(rows) - 1, len(rows) - 32):
+            with open(self.path("rows"), "wb") as f:
+                f.write(rows[:size])
+            self.assert_bad(last, size)
+        os.unlink(self.path("rows"))
+        self.assert_bad(self.batch_starts()[0][1], "no rows file")
+
+    def test_segments_change_places(self):
+        first, second = self.path("seg", 0), self.path("seg", 1)
+        os.rename(first, first + ".away")
+        os.rename(second, first)
+        os.rename(first + ".away", second)
+        self.assert_bad(0, "swapped")
+
+    def test_the_first_segment_is_gone(self):
+        count = len(self.lines())
+        os.unlink(self.path("seg", 0))
+        os.unlink(self.path("rows", 0))
+        self.assert_bad(0, "first segment")
+        index = os.path.join(self.copy, "minimum-index")
+        for text in ("%d\n" % (count - 256), "%d" % count, "%d\n" % (count + 256), ""):
+            with open(index, "w") as f:
+                f.write(text)
+            self.assert_bad(0, text)
+        with open(index, "w") as f:
+            f.write("%d\n" % count)
+        self.assert_sound()  # deleted as the format allows; unsigned, nobody knows by whom
+
+    def test_another_installations_log(self):
+        """The second segment of another gateway behind our first."""
+        lines = self.lines(1)
+        foreign = [re.sub(rb'"cum":\{"in":(\d+)', b'"cum":{"in":7\\1', line)
+                   for line in lines]
+        self.save(foreign, 1)
+        first = next(json.loads(line)["i"] for line in lines if b'"cum"' in line)
+        self.assert_bad(first, "foreign")
+
+
+if __name__ == "__main__":
+    main()
