@@ -128,6 +128,16 @@ static struct slice without_port(struct slice host)
     return slice_head(host, slice_find(host, ':'));
 }
 
+/* Scheme, host and port as the browser sees them; "null" is nobody's. */
+static bool is_own_origin(const struct http_request *r, struct slice origin)
+{
+    const struct slice scheme =
+        r->secure ? SLICE("https://") : SLICE("http://");
+
+    return slice_starts(origin, scheme) &&
+           slice_eq_fold(slice_skip(origin, scheme.len), r->authority);
+}
+
 /* A page elsewhere must not be able to drive this listener (DNS rebinding,
  * cross-site posts). */
 static bool is_allowed(const struct gateway *g, const struct http_request *r)
@@ -145,9 +155,7 @@ static bool is_allowed(const struct gateway *g, const struct http_request *r)
     if (site.len > 0 && !slice_eq(site, SLICE("same-origin")) &&
         !slice_eq(site, SLICE("none")))
         return false;
-    size_t colon = slice_find(origin, ':');
-    return origin.len == 0 ||
-           slice_eq_fold(slice_skip(origin, colon + 3), r->authority);
+    return origin.len == 0 || is_own_origin(r, origin);
 }
 
 static bool is_loopback(const struct http_request *r)
@@ -189,6 +197,21 @@ static void answer_error(struct http_exchange *x, int status)
     http_answer(x, &answer);
 }
 
+static void answer_with(struct http_exchange *x, int status, struct slice name,
+                        struct slice value)
+{
+    struct http_answer answer;
+
+    http_error_answer(status, &answer);
+    answer.headers[answer.header_count++] = (struct beacon_header){name, value};
+    http_answer(x, &answer);
+}
+
+static void answer_unknown(struct http_exchange *x)
+{
+    answer_with(x, 401, SLICE("WWW-Authenticate"), SLICE("Bearer"));
+}
+
 static void readyz(struct gateway *g, struct http_exchange *x)
 {
     const char *why;
@@ -207,10 +230,14 @@ static void metrics(struct gateway *g, struct http_exchange *x)
     struct token_facts who;
     struct buf body;
 
-    if (!is_loopback(&x->request) &&
-        (!bearer(g, &x->request, &who) || (who.role & ROLE_AUDITOR) == 0)) {
-        answer_error(x, 401);
-        return;
+    if (!is_loopback(&x->request)) {
+        bool known = bearer(g, &x->request, &who);
+        if (!known)
+            answer_unknown(x);
+        else if ((who.role & (ROLE_AUDITOR | ROLE_OFFICER)) == 0)
+            answer_error(x, 403);
+        if (!known || (who.role & (ROLE_AUDITOR | ROLE_OFFICER)) == 0)
+            return;
     }
     buf_init(&body, METRICS_PAGE_MAX);
     admin_metrics(g, &body);
@@ -218,32 +245,21 @@ static void metrics(struct gateway *g, struct http_exchange *x)
     buf_free(&body);
 }
 
-/* A token that is limited to sites must name one of them. */
-static bool covers(const struct gateway *g, const struct control_call *call,
-                   const struct token_facts *who)
-{
-    const char *name = call_text(call, "site");
-    const struct conf_site *s =
-        name != NULL ? conf_find_site(g->world->conf, name) : NULL;
-
-    return who->site_count == 0 || (s != NULL && token_covers(who, s->id));
-}
-
 static void run_call(struct gateway *g, struct http_exchange *x,
-                     struct control_call *call, const struct token_facts *who)
+                     const struct control_call *call)
 {
     static const int statuses[] = {200, 409, 409, 400};
     struct control_answer out;
 
     control_answer_init(&out);
-    if (covers(g, call, who))
-        calls_handle(g, call, &out);
-    else
-        call_fail(&out, 3, "forbidden", "this token is limited to its sites");
+    calls_handle(g, call, &out);
     if (out.data.len == 0)
         buf_put(&out.data, SLICE("null"));
-    answer_text(x, statuses[out.exit >= 0 && out.exit < 4 ? out.exit : 1],
-                "application/json", buf_slice(&out.data));
+    int status = out.status != 0
+                     ? out.status
+                     : statuses[out.exit >= 0 && out.exit < 4 ? out.exit : 1];
+    answer_text(x, status, "application/json", buf_slice(&out.data));
+    buf_wipe(&out.data);
     control_answer_free(&out);
 }
 
@@ -258,12 +274,11 @@ static void api(struct gateway *g, struct http_exchange *x)
     struct json_complaint complaint;
 
     if (!bearer(g, &x->request, &who)) {
-        answer_error(x, 401);
+        answer_unknown(x);
         return;
     }
-    if (!slice_eq(x->request.method, SLICE("POST")) || path.len == 0 ||
-        path.len >= sizeof(command)) {
-        answer_error(x, path.len == 0 ? 404 : 405);
+    if (path.len == 0 || path.len >= sizeof(command)) {
+        answer_error(x, 404);
         return;
     }
     for (size_t i = 0; i < path.len; i++)
@@ -276,14 +291,40 @@ static void api(struct gateway *g, struct http_exchange *x)
         return;
     }
     (void)snprintf(name, sizeof(name), "adm:%s", who.id);
-    struct control_call call = {
+    const struct control_call call = {
         .command = {command, path.len},
         .args = json_tree_root(args),
         .who = name,
         .role = who.role & (unsigned)~ROLE_LOCAL,
+        .token = &who,
     };
-    run_call(g, x, &call, &who);
+    run_call(g, x, &call);
     json_tree_free(args);
+}
+
+static void healthz(struct gateway *g, struct http_exchange *x)
+{
+    (void)g;
+    answer_text(x, 200, "application/json", SLICE("{\"status\":\"ok\"}"));
+}
+
+static const struct {
+    const char *path;
+    bool below; /* and everything under it */
+    bool posts; /* POST, else GET and HEAD */
+    void (*answer)(struct gateway *g, struct http_exchange *x);
+} pages[] = {
+    {"/healthz", false, false, healthz},
+    {"/readyz", false, false, readyz},
+    {"/metrics", false, false, metrics},
+    {"/api/", true, true, api},
+};
+
+static bool has_method(const struct http_request *r, bool posts)
+{
+    return posts ? slice_eq(r->method, SLICE("POST"))
+                 : slice_eq(r->method, SLICE("GET")) ||
+                       slice_eq(r->method, SLICE("HEAD"));
 }
 
 static void on_request(void *ctx, struct http_exchange *x)
@@ -291,18 +332,23 @@ static void on_request(void *ctx, struct http_exchange *x)
     struct gateway *g = ctx;
     const struct http_request *r = &x->request;
 
-    if (!is_allowed(g, r))
+    if (!is_allowed(g, r)) {
         answer_error(x, 403);
-    else if (slice_eq(r->path, SLICE("/healthz")))
-        answer_text(x, 200, "application/json", SLICE("{\"status\":\"ok\"}"));
-    else if (slice_eq(r->path, SLICE("/readyz")))
-        readyz(g, x);
-    else if (slice_eq(r->path, SLICE("/metrics")))
-        metrics(g, x);
-    else if (slice_starts(r->path, SLICE("/api/")))
-        api(g, x);
-    else
-        answer_error(x, 404);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        const struct slice path = slice_of(pages[i].path);
+        if (pages[i].below ? !slice_starts(r->path, path)
+                           : !slice_eq(r->path, path))
+            continue;
+        if (has_method(r, pages[i].posts))
+            pages[i].answer(g, x);
+        else
+            answer_with(x, 405, SLICE("Allow"),
+                        pages[i].posts ? SLICE("POST") : SLICE("GET, HEAD"));
+        return;
+    }
+    answer_error(x, 404);
 }
 
 static void on_refused(void *ctx, int status, const struct http_request *head,

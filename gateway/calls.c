@@ -1,40 +1,44 @@
 #include "lethe/gateway/calls.h"
+#include "lethe/policy/base/log.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* Who may ask what (design.md section 5, roles). The control socket's own
- * user may ask everything. */
+ * user may ask everything. A token that is limited to sites may only ask for
+ * what is of one site, and names one of its own: the other answers are about
+ * all of them. */
 #define READERS (ROLE_AUDITOR | ROLE_OFFICER | ROLE_OPERATOR)
 
 static const struct {
     const char *command;
     unsigned roles;
+    bool of_site;
     call_fn *run;
 } table[] = {
-    {"status", READERS, call_status},
-    {"reload", ROLE_OPERATOR, call_reload},
-    {"keys status", READERS, call_keys_status},
-    {"retention status", READERS, call_retention_status},
-    {"retention run", ROLE_OPERATOR, call_retention_run},
-    {"spool status", READERS, call_spool_status},
-    {"spool dead", READERS, call_spool_dead},
-    {"spool replay", ROLE_OPERATOR, call_spool_replay},
-    {"spool purge", ROLE_OPERATOR, call_spool_purge},
-    {"destination list", READERS, call_destination_list},
-    {"destination test", ROLE_OPERATOR, call_destination_test},
-    {"destination pause", ROLE_OPERATOR, call_destination_pause},
-    {"destination resume", ROLE_OPERATOR, call_destination_resume},
-    {"token add", 0, call_token_add},
-    {"token list", ROLE_OPERATOR, call_token_list},
-    {"token revoke", ROLE_OPERATOR, call_token_revoke},
-    {"subject optout", ROLE_OFFICER | ROLE_APP, call_subject_optout},
-    {"subject optin", ROLE_OFFICER | ROLE_APP, call_subject_optin},
-    {"subject status", ROLE_OFFICER, call_subject_status},
-    {"subject accept-loss", 0, call_subject_accept_loss},
-    {"site list", READERS, call_site_list},
-    {"site retire", 0, call_site_retire},
-    {"audit read", ROLE_AUDITOR | ROLE_OFFICER, call_audit_read},
+    {"status", READERS, false, call_status},
+    {"reload", ROLE_OPERATOR, false, call_reload},
+    {"keys status", READERS, false, call_keys_status},
+    {"retention status", READERS, false, call_retention_status},
+    {"retention run", ROLE_OPERATOR, false, call_retention_run},
+    {"spool status", READERS, false, call_spool_status},
+    {"spool dead", READERS, false, call_spool_dead},
+    {"spool replay", ROLE_OPERATOR, true, call_spool_replay},
+    {"spool purge", ROLE_OPERATOR, true, call_spool_purge},
+    {"destination list", READERS, false, call_destination_list},
+    {"destination test", ROLE_OPERATOR, true, call_destination_test},
+    {"destination pause", ROLE_OPERATOR, true, call_destination_pause},
+    {"destination resume", ROLE_OPERATOR, true, call_destination_resume},
+    {"token add", 0, false, call_token_add},
+    {"token list", ROLE_OPERATOR, false, call_token_list},
+    {"token revoke", ROLE_OPERATOR, false, call_token_revoke},
+    {"subject optout", ROLE_OFFICER | ROLE_APP, true, call_subject_optout},
+    {"subject optin", ROLE_OFFICER | ROLE_APP, true, call_subject_optin},
+    {"subject status", ROLE_OFFICER, true, call_subject_status},
+    {"subject accept-loss", 0, false, call_subject_accept_loss},
+    {"site list", READERS, false, call_site_list},
+    {"site retire", 0, false, call_site_retire},
+    {"audit read", ROLE_AUDITOR | ROLE_OFFICER, false, call_audit_read},
 };
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
 
@@ -110,6 +114,29 @@ void call_age(int64_t ms, char out[32])
         (void)snprintf(out, 32, "%lld s", (long long)s);
 }
 
+/* Is the call within the sites of its token? */
+static bool covers(const struct gateway *g, const struct control_call *call,
+                   bool of_site)
+{
+    const char *name = call_text(call, "site");
+    const struct conf_site *s =
+        name != NULL                ? conf_find_site(g->world->conf, name)
+        : g->world->site_count == 1 ? g->world->sites[0].conf
+                                    : NULL;
+
+    return call->token == NULL || call->token->site_count == 0 ||
+           (of_site && s != NULL && token_covers(call->token, s->id));
+}
+
+static void forbid(const struct control_call *call, struct control_answer *out,
+                   const char *message)
+{
+    call_fail(out, 1, "forbidden", message);
+    out->status = 403;
+    log_warn(LOG_ADMIN, "a call was refused",
+             LOG_NAME("role", token_role_name(call->role)));
+}
+
 void calls_handle(void *gateway, const struct control_call *call,
                   struct control_answer *out)
 {
@@ -119,10 +146,13 @@ void calls_handle(void *gateway, const struct control_call *call,
         if (!slice_eq(call->command, slice_of(table[i].command)))
             continue;
         if ((call->role & (table[i].roles | ROLE_LOCAL)) == 0)
-            call_fail(out, 1, "forbidden", "this token's role may not do that");
+            forbid(call, out, "this token's role may not do that");
+        else if (!covers(g, call, table[i].of_site))
+            forbid(call, out, "this token is limited to its sites");
         else
             table[i].run(g, call, out);
         return;
     }
     call_fail(out, 3, "no-command", "a running gateway has no such command");
+    out->status = 404;
 }

@@ -44,6 +44,7 @@ struct control {
 void control_answer_init(struct control_answer *a)
 {
     a->exit = 0;
+    a->status = 0;
     buf_init(&a->text, CONTROL_LINE_MAX);
     buf_init(&a->data, CONTROL_LINE_MAX);
 }
@@ -131,20 +132,21 @@ static int64_t now_ms(void)
 
 /* Whose call is it: the peer's own, or narrowed by the token it names. */
 static bool know_caller(const struct control *c, const struct json_value *root,
-                        char who[32], unsigned *out_role)
+                        char who[32], struct token_facts *facts,
+                        struct control_call *call)
 {
     const struct json_value *token = json_get(root, "token");
-    struct token_facts facts;
 
-    *out_role = ROLE_LOCAL;
+    call->role = ROLE_LOCAL;
     (void)snprintf(who, 32, "adm:local");
     if (token == NULL || json_kind_of(token) == JSON_KIND_NULL)
         return true;
     if (c->tokens == NULL ||
-        tokens_check(c->tokens, json_string(token), now_ms(), &facts) != ST_OK)
+        tokens_check(c->tokens, json_string(token), now_ms(), facts) != ST_OK)
         return false;
-    *out_role = facts.role;
-    (void)snprintf(who, 32, "adm:%s", facts.id);
+    call->role = facts->role & (unsigned)~ROLE_LOCAL;
+    call->token = facts;
+    (void)snprintf(who, 32, "adm:%s", facts->id);
     return true;
 }
 
@@ -153,6 +155,7 @@ static void run_call(struct connection *n, const struct json_value *root,
 {
     const struct json_value *args = json_get(root, "args");
     char who[32];
+    struct token_facts facts;
     struct control_call call = {.who = who, .args = args, .connection = n};
     struct json_tree *empty = NULL;
     struct json_complaint complaint;
@@ -165,7 +168,7 @@ static void run_call(struct connection *n, const struct json_value *root,
     if (call.command.len == 0 || call.args == NULL ||
         json_kind_of(call.args) != JSON_KIND_OBJECT)
         fail(out, EXIT_USAGE, SLICE("this is no call\n"));
-    else if (!know_caller(n->control, root, who, &call.role))
+    else if (!know_caller(n->control, root, who, &facts, &call))
         fail(out, EXIT_WRONG, SLICE("the token is not known, or expired\n"));
     else
         n->control->on_call(n->control->ctx, &call, out);

@@ -19,19 +19,22 @@
 
 struct event_base;
 struct control;
+struct token_facts;
 
 struct control_answer {
     int exit;        /* the command's exit code */
+    int status;      /* HTTP's, where `exit` does not tell it: 403, 404; or 0 */
     struct buf text; /* for people, ends with a newline */
     struct buf data; /* a JSON value for --json */
 };
 
 struct control_call {
-    struct slice command;          /* "subject optout" */
-    const struct json_value *args; /* object, never NULL */
-    const char *who;               /* "adm:local" or a token's */
-    unsigned role;                 /* enum token_role bits allowed */
-    void *connection;              /* for control_progress */
+    struct slice command;            /* "subject optout" */
+    const struct json_value *args;   /* object, never NULL */
+    const char *who;                 /* "adm:local" or a token's */
+    unsigned role;                   /* enum token_role bits allowed */
+    const struct token_facts *token; /* whose; NULL: the socket's own user */
+    void *connection;                /* for control_progress */
 };
 typedef void control_fn(void *ctx, const struct control_call *call,
                         struct control_answer *out);
