@@ -109,7 +109,8 @@ fmt:
 fmt-check: lint-format
 # ---- what people call -------------------------------------------------------
 .PHONY: help run test asan tsan fuzz cover install packages-build \
-        packages-test packages-bench npm bench crash r33
+        packages-test packages-bench packages-clients npm bench crash r33 \
+        clients
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -120,7 +121,7 @@ run: packages-build
 	@$(MAKE) --no-print-directory all
 	@docs/examples/mixbot/run.sh $(BUILD)
 
-packages-build packages-test packages-bench:
+packages-build packages-test packages-bench packages-clients:
 	@tests/install-packages.sh $(@:packages-%=%)
 
 # Node packages that tests read: a suite of JSON documents.
@@ -182,6 +183,15 @@ crash: packages-test
 r33: packages-test
 	@$(MAKE) --no-print-directory all fault-tools
 	@python3 tests/fault/r33.py $(BUILD)
+
+## make clients    real SDKs against the gateway: a line each, all yes
+#                  (some: SDK="mixpanel ga4mp"; golden files anew: GOLDEN=1)
+clients: packages-clients tests/clients/node_modules/.done
+	@$(MAKE) --no-print-directory all
+	@python3 tests/clients/clients.py $(BUILD) $(if $(GOLDEN),--golden) $(SDK)
+tests/clients/node_modules/.done: tests/clients/package-lock.json | packages-clients
+	@cd tests/clients && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 ## make install    DESTDIR and PREFIX are honoured
 PREFIX ?= /usr/local

@@ -3,6 +3,7 @@
 #   build  what compiling and running need
 #   test   also what the tests, lint and fuzzing need
 #   bench  also nginx and wrk
+#   clients  also what drives the SDKs: node, npm, python, a browser
 # Prints the one line it runs; as root, or through sudo; with neither it only
 # prints the line and exits 2.
 set -eu
@@ -13,18 +14,21 @@ tests="libcmocka-dev python3 faketime openssl curl clang-14 clang-format-14
        clang-tidy-14 libclang-rt-14-dev cppcheck shellcheck mandoc
        ca-certificates"
 bench="nginx-light wrk python3"
+clients="python3 chromium ca-certificates"
+node=""
 
 # A machine may have node and npm from elsewhere (Debian's npm conflicts with
 # a newer nodejs, and the newer one is as good).
-command -v node >/dev/null 2>&1 || tests="$tests nodejs"
-command -v npm >/dev/null 2>&1 || tests="$tests npm"
+command -v node >/dev/null 2>&1 || node="$node nodejs"
+command -v npm >/dev/null 2>&1 || node="$node npm"
 
 case "${1:-build}" in
 build) want="$build" ;;
-test) want="$build $tests" ;;
+test) want="$build $tests $node" ;;
 bench) want="$build $bench" ;;
+clients) want="$build $clients $node" ;;
 *)
-    echo "usage: install-packages.sh build|test|bench" >&2
+    echo "usage: install-packages.sh build|test|bench|clients" >&2
     exit 3
     ;;
 esac

@@ -5,5 +5,6 @@ set -eu
 [ $# -gt 0 ] || set -- policy gateway include tests
 for tree in "$@"; do
     [ -d "$tree" ] || continue
-    find "$tree" -name '*.[ch]' -type f
+    # what npm brings is not ours
+    find "$tree" -name node_modules -prune -o -name '*.[ch]' -type f -print
 done | LC_ALL=C sort
