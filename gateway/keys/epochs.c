@@ -204,6 +204,13 @@ static bool day_is_due(const struct epochs *e, const struct epoch_slot *s,
            s->starts_ms > now_ms + MS_PER_DAY;
 }
 
+/* An epoch that is over although nobody asked for the next one: its
+ * destination is gone from the config. */
+static bool has_ended(const struct epoch_slot *s, int64_t now_ms)
+{
+    return s->kind == EPOCH_SLOT_EPOCH && now_ms >= s->ends_ms;
+}
+
 static enum status destroy_due(struct epochs *e, int64_t now_ms,
                                unsigned *out_destroyed)
 {
@@ -212,12 +219,13 @@ static enum status destroy_due(struct epochs *e, int64_t now_ms,
 
     for (unsigned i = 0; i < count; i++) {
         const struct epoch_slot *s = epoch_file_slot(e->file, i);
-        if (s->kind != EPOCH_SLOT_DAY || !(off || day_is_due(e, s, now_ms)))
+        bool is_day = s->kind == EPOCH_SLOT_DAY;
+        if (is_day ? !off && !day_is_due(e, s, now_ms) : !has_ended(s, now_ms))
             continue;
         enum status st = epoch_file_erase(e->file, i);
         if (st != ST_OK)
             return st;
-        (*out_destroyed)++;
+        *out_destroyed += is_day;
     }
     return ST_OK;
 }

@@ -127,7 +127,7 @@ red_docs docs docs/audit.md 's/^| `tls.fail`/| `tls.fails`/' "a record act of an
 red_docs docs docs/audit.md 's/^| 12 | late/| 13 | late/' "a code of another number"
 red_docs docs docs/config.md '/^| `forwarders`/d' "a config key that is not told"
 red_docs docs docs/man/lethe.8 '/^\.It Ic keys status/d' "a command without its manual"
-red_docs docs docs/man/lethe.8 's/Fl -csv/Fl -tsv/' "an option that does not exist"
+red_docs docs docs/man/lethe.8 's/Fl -format/Fl -forms/' "an option that does not exist"
 red_docs docs docs/man/lethe.json.5 '/^\.It Ic forwarders/d' "a config key that the manual lacks"
 red_docs docs docs/man/lethe-policy.5 's/^\.It Ic visitor/.It Ic visitors/' "a policy key of another name"
 red_docs docs SECURITY.md '1s/$/ of anonymous data/' "a word that promises too much"

@@ -336,6 +336,23 @@ static void day_key(int64_t now, const char *want_tag, bool want_new,
     assert_int_equal(destroyed, want_destroyed);
 }
 
+/* A destination taken out of the config asks for no epoch any more: its last
+ * secret must not outlive the rotation for that. */
+static void r33_nobody_asks_and_the_secret_dies_all_the_same(void **state)
+{
+    uint8_t gone[KEY_BYTES], kept[KEY_BYTES], key[16];
+
+    (void)state;
+    memcpy(gone, current("gone", T0 + AT - 1, true).secret, sizeof(gone));
+    day_key(T0 + AT - 1, "2026-11-22", true, 0, key);
+    assert_true(found_on_disk(gone, sizeof(gone)));
+    memcpy(kept, current("mp", T0 + AT, true).secret, sizeof(kept));
+    day_key(T0 + AT, "2026-11-22", false, 0, key);
+    assert_false(found_on_disk(gone, sizeof(gone)));
+    assert_true(found_on_disk(kept, sizeof(kept)));
+    (void)current("mp", T0 + AT + 1, false);
+}
+
 static void day_keys_live_until_the_search_ends(void **state)
 {
     uint8_t a[16], b[16], c[16];
@@ -455,6 +472,7 @@ int main(void)
         CASE(strange_files_count_as_absent),
         CASE(a_failed_sync_gives_no_epoch_and_is_made_up_for),
         CASE(places),
+        CASE(r33_nobody_asks_and_the_secret_dies_all_the_same),
         CASE(day_keys_live_until_the_search_ends),
         CASE(a_lost_day_key_gets_another_tag),
         CASE(no_subject_search_no_key),

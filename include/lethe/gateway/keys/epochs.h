@@ -48,7 +48,8 @@ enum status epochs_forget(struct epochs *e, struct slice site,
 /* The day key of `now_ms`'s UTC day: 16 bytes (all zero when
  * subject_search is off) and its tag ("2026-11-22", "2026-11-22.2" after a
  * loss). Old ones are destroyed subject_search after their day has ended;
- * *out_destroyed counts them. Errors: ST_IO. */
+ * *out_destroyed counts them. Also destroys epochs that have ended and that
+ * nobody asks for any more. Errors: ST_IO. */
 enum status epochs_day_key(struct epochs *e, int64_t now_ms,
                            uint8_t out_key[16], char out_tag[EPOCH_DAY_TAG_MAX],
                            bool *out_new, unsigned *out_destroyed) MUST_CHECK;
