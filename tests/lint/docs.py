@@ -198,6 +198,22 @@ def check_listener():
            {"%s %s" % (a, answers[a]) for a in answers if a in sent - {"409"}})
 
 
+# ---- make --------------------------------------------------------------------
+
+def check_make():
+    makefile = read("Makefile")
+    real = set()
+    for line in re.findall(r"^([a-z][a-z -]*):(?!=)", makefile, re.M):
+        real.update(line.split())
+    for line in re.findall(r"^\.PHONY:((?:.*\\\n)*.*)", makefile, re.M):
+        real.update(re.findall(r"[a-z][a-z0-9-]+", line))
+    for path in documents("."):
+        indented = re.findall(r"^    (make .*)", read(path), re.M)
+        for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)", inline_code(path) + "\n".join(indented)):
+            if target not in real:
+                complain(path, "there is no `make %s`" % target)
+
+
 # ---- metrics and codes -------------------------------------------------------
 
 def check_metrics():
@@ -268,7 +284,7 @@ def main():
     else:
         check_links(".")
         for check in (check_commands, check_config, check_schemas, check_listener,
-                      check_metrics, check_codes, check_words):
+                      check_make, check_metrics, check_codes, check_words):
             check()
     for line in problems:
         print("docs: " + line, file=sys.stderr)

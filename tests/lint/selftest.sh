@@ -126,6 +126,7 @@ red_docs docs docs/officer.md 's/lethe audit verify/lethe audit prove/' "a comma
 red_docs docs docs/audit.md 's/^| `tls.fail`/| `tls.fails`/' "a record act of another name"
 red_docs docs docs/audit.md 's/^| 12 | late/| 13 | late/' "a code of another number"
 red_docs docs docs/config.md '/^| `forwarders`/d' "a config key that is not told"
+red_docs docs docs/operations.md 's/make install /make instal /' "a make target that does not exist"
 red_docs docs docs/man/lethe.8 '/^\.It Ic keys status/d' "a command without its manual"
 red_docs docs docs/man/lethe.8 's/Fl -format/Fl -forms/' "an option that does not exist"
 red_docs docs docs/man/lethe.json.5 '/^\.It Ic forwarders/d' "a config key that the manual lacks"
