@@ -211,6 +211,10 @@ static enum status first_world(struct gateway *g, struct conf *c,
     };
     if (st == ST_OK)
         st = world_new(&parts, &first, &news);
+    if (st == ST_OK && news.epochs_made > 0) /* of new destinations, too */
+        st = gateway_record(g, RECORD_KEY_ROTATE, NULL, "boot", true, NULL,
+                            "{\"kind\":\"epoch\",\"count\":%u}",
+                            news.epochs_made);
     if (st == ST_OK && news.tag_new)
         st = gateway_record(g, RECORD_TAG_NEW, NULL, "boot", true, NULL,
                             "{\"tag\":\"%s\"}", first->day_tag);

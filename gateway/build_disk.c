@@ -86,8 +86,11 @@ static int check_sites(const struct gateway *g, const struct conf *c)
 
 static int open_state(struct gateway *g, const struct conf *c)
 {
+    const char *variable = key_in_environment();
     enum state_fault fault;
 
+    if (variable != NULL)
+        return build_refuse(variable, KEY_IN_ENVIRONMENT);
     if (state_open(c->state_dir, &g->state, &fault) != ST_OK)
         return build_refuse(c->state_dir, state_fault_text(fault));
     if (check_sites(g, c) != 0 ||

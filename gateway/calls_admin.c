@@ -73,17 +73,15 @@ void call_token_add(struct gateway *g, const struct control_call *call,
     wipe(text, sizeof(text));
 }
 
-void call_token_list(struct gateway *g, const struct control_call *call,
-                     struct control_answer *out)
+void calls_print_tokens(struct tokens *tokens, struct control_answer *out)
 {
     struct token_facts *list = calloc(TOKENS_MAX, sizeof(*list));
 
-    (void)call;
     if (list == NULL) {
         call_fail(out, 1, "nomem", "out of memory");
         return;
     }
-    unsigned n = tokens_list(g->tokens, list, TOKENS_MAX);
+    unsigned n = tokens_list(tokens, list, TOKENS_MAX);
     buf_put_char(&out->data, '[');
     for (unsigned i = 0; i < n; i++) {
         char until[TIME_TEXT_MAX] = "never";
@@ -103,6 +101,13 @@ void call_token_list(struct gateway *g, const struct control_call *call,
     if (n == 0)
         buf_put(&out->text, SLICE("no tokens\n"));
     free(list);
+}
+
+void call_token_list(struct gateway *g, const struct control_call *call,
+                     struct control_answer *out)
+{
+    (void)call;
+    calls_print_tokens(g->tokens, out);
 }
 
 void call_token_revoke(struct gateway *g, const struct control_call *call,
@@ -127,21 +132,27 @@ void call_token_revoke(struct gateway *g, const struct control_call *call,
 
 /* ---- sites -------------------------------------------------------------- */
 
-void call_site_list(struct gateway *g, const struct control_call *call,
-                    struct control_answer *out)
+void calls_print_sites(const struct state *state, const struct conf *c,
+                       struct control_answer *out)
 {
     const char *id;
 
-    (void)call;
     buf_put_char(&out->data, '[');
-    for (unsigned i = 0; (id = state_site(g->state, i)) != NULL; i++) {
-        const struct conf_site *s = conf_find_site(g->world->conf, id);
+    for (unsigned i = 0; (id = state_site(state, i)) != NULL; i++) {
+        const struct conf_site *s = conf_find_site(c, id);
         buf_printf(&out->text, "%s %s\n", id,
                    s != NULL ? s->name : "(not in the config)");
         buf_printf(&out->data, "%s{\"id\":\"%s\",\"name\":\"%s\"}",
                    i == 0 ? "" : ",", id, s != NULL ? s->name : "");
     }
     buf_put_char(&out->data, ']');
+}
+
+void call_site_list(struct gateway *g, const struct control_call *call,
+                    struct control_answer *out)
+{
+    (void)call;
+    calls_print_sites(g->state, g->world->conf, out);
 }
 
 /* Its epochs die with it; its opt-outs stay, in case it comes back. */

@@ -73,13 +73,13 @@ static bool may_go(struct forward *f, const struct spool_key *k, int64_t now)
            !uses;
 }
 
-void forward_collect_keys(struct forward *f, const struct live_epoch *live,
-                          unsigned count)
+unsigned forward_collect_keys(struct forward *f, const struct live_epoch *live,
+                              unsigned count)
 {
     const struct clock *c = f->parts.clock;
     int64_t now = c->mono_ms(c->ctx);
     struct spool_key k;
-    unsigned i = 0;
+    unsigned i = 0, destroyed = 0;
 
     while (spool_keys_each(f->parts.keys, i, &k) == ST_OK) {
         if (is_live(&k, live, count))
@@ -90,6 +90,7 @@ void forward_collect_keys(struct forward *f, const struct live_epoch *live,
             if (r == ST_OK) {
                 sweep_forget(f->parts.sweep, slot, use);
                 forget(f, slot, use);
+                destroyed++;
                 continue; /* another one has this number now */
             }
             log_error(LOG_KEYS, "a spool key cannot be destroyed",
@@ -97,4 +98,5 @@ void forward_collect_keys(struct forward *f, const struct live_epoch *live,
         }
         i++;
     }
+    return destroyed;
 }

@@ -133,7 +133,7 @@ const struct cmd cmd_table[] = {
     {"token add", "", "Make a token; it is shown once.", OPTIONS(token_options),
      cmd_token},
     {"token list", "", "Tokens, without their text.", OPTIONS(config_only),
-     cmd_remote},
+     cmd_token_list},
     {"token revoke", "ID", "Make a token worthless.", OPTIONS(config_only),
      cmd_remote},
     {"site list", "", "Sites that the state knows.", OPTIONS(config_only),

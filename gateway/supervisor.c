@@ -117,8 +117,11 @@ static void collect_keys(struct gateway *g)
             if (to != NULL)
                 live[count++] = (struct live_epoch){to->key, to->epoch_id};
         }
-    forward_collect_keys(g->forward, live, count);
+    unsigned destroyed = forward_collect_keys(g->forward, live, count);
     free(live);
+    if (destroyed > 0)
+        (void)gateway_record(g, RECORD_KEY_DESTROY, NULL, "timer", false, NULL,
+                             "{\"kind\":\"spool\",\"count\":%u}", destroyed);
 }
 
 /* ---- worlds ------------------------------------------------------------ */
@@ -128,6 +131,10 @@ static void record_news(struct gateway *g, const struct world_news *news,
 {
     if (news->epochs_made > 0)
         (void)gateway_record(g, RECORD_KEY_ROTATE, NULL, "timer", false, NULL,
+                             "{\"kind\":\"epoch\",\"count\":%u}",
+                             news->epochs_made);
+    if (news->epochs_made > 0) /* each had a predecessor: the world is old */
+        (void)gateway_record(g, RECORD_KEY_DESTROY, NULL, "timer", false, NULL,
                              "{\"kind\":\"epoch\",\"count\":%u}",
                              news->epochs_made);
     if (news->tags_destroyed > 0)

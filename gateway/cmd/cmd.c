@@ -45,14 +45,37 @@ static int find_option(const struct cmd *c, const char *name)
     return -1;
 }
 
+/* An option's own characters: what stands behind them may be a secret or a
+ * person, and is not said again. */
+static int option_len(const char *text)
+{
+    return (int)strspn(text, "-abcdefghijklmnopqrstuvwxyz");
+}
+
+static int refuse_option(const struct cmd *c, const char *text)
+{
+    const char *const keys[] = {"--key", "--master-key", "--optout-key"};
+    int len = option_len(text);
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if ((size_t)len == strlen(keys[i]) &&
+            memcmp(text, keys[i], (size_t)len) == 0)
+            return cmd_fail(CMD_USAGE, "keys come from files that lethe.json "
+                                       "names, never from arguments");
+    return cmd_fail(CMD_USAGE,
+                    "%s has no such option (%.*s); see `lethe %s "
+                    "--help`",
+                    c->words, text[len] == '\0' || text[len] == '=' ? len : 2,
+                    text, c->words);
+}
+
 static int take_option(const struct cmd *c, int argc, char **argv, int *at,
                        struct cmd_line *out)
 {
     int option = find_option(c, argv[*at]);
 
     if (option < 0)
-        return cmd_fail(CMD_USAGE, "%s has no option %s; see `lethe %s --help`",
-                        c->words, argv[*at], c->words);
+        return refuse_option(c, argv[*at]);
     if (c->options[option].value == NULL)
         out->values[option] = c->options[option].name;
     else if (*at + 1 < argc)
@@ -60,6 +83,16 @@ static int take_option(const struct cmd *c, int argc, char **argv, int *at,
     else
         return cmd_fail(CMD_USAGE, "%s needs a value", argv[*at]);
     return -1;
+}
+
+/* "POLICY [EVENTS]" takes two. */
+static unsigned positionals_max(const struct cmd *c)
+{
+    unsigned n = c->arguments[0] != '\0';
+
+    for (const char *p = c->arguments; *p != '\0'; p++)
+        n += *p == ' ';
+    return n;
 }
 
 int cmd_parse(const struct cmd *c, int argc, char **argv, struct cmd_line *out)
@@ -73,12 +106,15 @@ int cmd_parse(const struct cmd *c, int argc, char **argv, struct cmd_line *out)
         }
         if (strcmp(argv[i], "--json") == 0)
             out->json = true;
-        else if (argv[i][0] == '-' && argv[i][1] == '-')
+        else if (argv[i][0] == '-' && argv[i][1] != '\0')
             code = take_option(c, argc, argv, &i, out);
-        else if (out->positional_count < CMD_POSITIONALS_MAX)
+        else if (out->positional_count < positionals_max(c))
             out->positionals[out->positional_count++] = argv[i];
         else
-            code = cmd_fail(CMD_USAGE, "too many arguments");
+            code = cmd_fail(CMD_USAGE,
+                            "too many arguments; see `lethe %s "
+                            "--help`",
+                            c->words);
         if (code >= 0)
             return code;
     }
@@ -98,6 +134,11 @@ static int print_answer(const struct cmd_line *l,
     const struct buf *what = l->json ? &a->data : &a->text;
     FILE *to = a->exit == CMD_USAGE && !l->json ? stderr : stdout;
 
+    if (l->json && l->answers != NULL) {
+        buf_put(l->answers, buf_slice(what));
+        buf_put_char(l->answers, '\n');
+        return a->exit;
+    }
     if (what->len > 0)
         (void)fwrite(what->data, 1, what->len, to);
     if (l->json)

@@ -177,6 +177,25 @@ static int make_all(const char *dir)
     return code;
 }
 
+static void say_made(const struct cmd_line *l)
+{
+    struct buf text;
+
+    buf_init(&text, 2 * 6 * CONF_PATH_MAX);
+    if (l->json) {
+        buf_put(&text, SLICE("{\"folder\":"));
+        buf_put_json_string(&text, slice_of(l->positionals[0]));
+        buf_put(&text, SLICE("}\n"));
+    } else {
+        buf_printf(&text,
+                   "made %s/lethe.json with new keys, the Mixbot policy and an "
+                   "empty opt-out list\n",
+                   l->positionals[0]);
+    }
+    (void)fwrite(text.data, 1, text.len, stdout);
+    buf_free(&text);
+}
+
 int cmd_init(const struct cmd *self, int argc, char **argv)
 {
     struct cmd_line l;
@@ -190,9 +209,6 @@ int cmd_init(const struct cmd *self, int argc, char **argv)
         return cmd_fail(CMD_WRONG, "libsodium cannot be initialised");
     code = make_all(l.positionals[0]);
     if (code == CMD_OK)
-        (void)printf(l.json ? "{\"folder\":\"%s\"}\n"
-                            : "made %s/lethe.json with new keys, the Mixbot "
-                              "policy and an empty opt-out list\n",
-                     l.positionals[0]);
+        say_made(&l);
     return code;
 }

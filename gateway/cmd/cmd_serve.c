@@ -75,6 +75,9 @@ static int check(const struct conf *c)
     warn_shapes(c, policies);
     reload_free_policies(policies, c->site_count);
     int code = check_key("master_key", c->master_key_file, c->state_dir);
+    if (code == CMD_OK && key_in_environment() != NULL)
+        code = cmd_fail(CMD_WRONG, "%s: %s", key_in_environment(),
+                        KEY_IN_ENVIRONMENT);
     if (code == CMD_OK)
         code = check_key("optout_key", c->optout_key_file, c->state_dir);
     return code;

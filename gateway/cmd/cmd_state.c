@@ -1,6 +1,7 @@
 /* cmd_state.c - subject, site and token: asked of the running gateway, or, for
  * opt-outs and what only reads, done on the state itself under its lock when
  * none runs (storage.md section 1). */
+#include "lethe/gateway/calls.h"
 #include "lethe/gateway/cmd/cmd.h"
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/file.h"
@@ -9,6 +10,7 @@
 #include "lethe/gateway/rights/optout_receipt.h"
 #include "lethe/gateway/state.h"
 #include "lethe/gateway/system_clock.h"
+#include "lethe/gateway/tokens.h"
 #include "lethe/policy/base/arena.h"
 #include "lethe/policy/dialect.h"
 #include "lethe/policy/pseudonym.h"
@@ -20,6 +22,7 @@
 
 #define IDS_BYTES_MAX (8u << 20)
 #define IDS_AT_ONCE   8u /* of one call: the service's RIGHTS_IDS_MAX */
+#define ANSWERS_MAX   (256u << 20)
 #define ARGS_MAX      (IDS_AT_ONCE * 1024u * 6u + 4096u)
 
 /* ---- the state without a gateway ---------------------------------------- */
@@ -77,6 +80,9 @@ static int offline_optouts(struct offline *o)
 }
 
 /* ---- subject ------------------------------------------------------------ */
+
+/* With --json: an answer a line, made into one at the end. */
+static struct buf *subject_answers;
 
 static struct slice next_line(struct slice *rest)
 {
@@ -136,14 +142,19 @@ static int offline_set(struct offline *o, const struct conf_site *s,
     if (optout_set(o->optouts, slice_of(s->id), id,
                    system_clock()->wall_ms(NULL), &result) != ST_OK)
         return cmd_fail(CMD_WRONG, "the opt-out could not be written");
-    (void)printf("opted out; receipt %s\n", result.receipt);
+    if (subject_answers != NULL)
+        buf_printf(subject_answers, "{\"receipts\":[\"%s\"]}\n",
+                   result.receipt);
+    else
+        (void)printf("opted out; receipt %s\n", result.receipt);
     optout_commitment_text(result.commitment, sub);
     (void)snprintf(members, sizeof(members), "\"sub\":\"%s\",\"sent\":0", sub);
     return note(o, RECORD_OPTOUT_SET, "art:21", members);
 }
 
 static int offline_one(const struct cmd_line *l, struct offline *o,
-                       const struct conf_site *s, struct slice line)
+                       const struct conf_site *s, struct slice line,
+                       unsigned number)
 {
     struct arena *a = arena_new(65536);
     struct slice canonical;
@@ -157,7 +168,12 @@ static int offline_one(const struct cmd_line *l, struct offline *o,
     else {
         optout_tag_make(o->optout_key, slice_of(s->id), canonical, tag);
         bool out = optout_lookup(o->optouts, tag, 0, 0) == OPTOUT_ANSWER_OUT;
-        (void)printf(out ? "opted out\n" : "not opted out\n");
+        if (subject_answers != NULL)
+            buf_printf(subject_answers, "{\"opted_out\":[%s]}\n",
+                       out ? "true" : "false");
+        else
+            (void)printf("identifier %u: %s\n", number,
+                         out ? "opted out" : "not opted out");
     }
     arena_free(a);
     return code;
@@ -168,6 +184,7 @@ static int offline_one(const struct cmd_line *l, struct offline *o,
 static int offline_subject_text(const struct cmd_line *l, struct slice text)
 {
     struct offline o;
+    unsigned number = 0;
     int code = offline_open(l, &o);
 
     if (code == CMD_OK)
@@ -185,7 +202,7 @@ static int offline_subject_text(const struct cmd_line *l, struct slice text)
     while (code == CMD_OK && text.len > 0) {
         struct slice line = next_line(&text);
         if (line.len > 0)
-            code = offline_one(l, &o, s, line);
+            code = offline_one(l, &o, s, line, ++number);
     }
     offline_close(&o);
     return code;
@@ -268,22 +285,68 @@ static int ask_subjects(const struct cmd_line *l, struct slice rest)
     return code;
 }
 
+/* {"receipts":[..]}, {"opted_out":[..]} or {"lifted":n} of all calls as one;
+ * an error stands beside what was done before it. */
+static void print_answers(struct slice answers)
+{
+    static const char *const lists[] = {"{\"receipts\":[", "{\"opted_out\":["};
+    const char *key = NULL, *between = "";
+    unsigned long long lifted = 0, n;
+    struct slice error = SLICE_NONE;
+
+    while (answers.len > 0) {
+        struct slice line = next_line(&answers);
+        const struct slice lift = SLICE("{\"lifted\":");
+        for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+            size_t len = strlen(lists[i]);
+            if (!slice_starts(line, slice_of(lists[i])))
+                continue;
+            struct slice items =
+                slice_head(slice_skip(line, len), line.len - len - 2);
+            (void)printf("%s%.*s", key == NULL ? lists[i] : between,
+                         SLICE_ARG(items));
+            key = lists[i];
+            between = items.len > 0 ? "," : between;
+        }
+        if (slice_starts(line, SLICE("{\"error\":")))
+            error = line;
+        else if (slice_starts(line, lift) &&
+                 slice_to_u64(slice_head(slice_skip(line, lift.len),
+                                         line.len - lift.len - 1),
+                              &n))
+            lifted += n;
+    }
+    if (key != NULL)
+        (void)printf("]");
+    else if (error.len == 0)
+        (void)printf("{\"lifted\":%llu", lifted);
+    if (error.len > 0)
+        (void)printf("%s%.*s\n", key != NULL ? "," : "{",
+                     SLICE_ARG(slice_skip(error, 1)));
+    else
+        (void)printf("}\n");
+}
+
 int cmd_subject(const struct cmd *self, int argc, char **argv)
 {
     struct cmd_line l;
-    struct buf text;
+    struct buf text, answers;
     int code = cmd_parse(self, argc, argv, &l);
 
     if (code >= 0)
         return code;
-    if (l.positional_count > 0)
-        return cmd_fail(CMD_USAGE, "identifiers come from standard input or "
-                                   "--file, never as arguments");
     const char *file = cmd_value(&l, "--file");
+    buf_init(&answers, ANSWERS_MAX);
+    if (l.json)
+        l.answers = subject_answers = &answers;
     if (file_read(file == NULL ? "-" : file, IDS_BYTES_MAX, &text) == ST_OK)
         code = ask_subjects(&l, buf_slice(&text));
     else
         code = cmd_fail(CMD_WRONG, "the identifiers cannot be read");
+    if (answers.len > 0)
+        print_answers(buf_slice(&answers));
+    buf_wipe(&answers);
+    buf_free(&answers);
     buf_wipe(&text);
     buf_free(&text);
     return code;
@@ -310,17 +373,27 @@ static int offline_retire(struct offline *o, const char *id)
     return code;
 }
 
+static void print(const struct cmd_line *l, struct control_answer *out)
+{
+    struct slice text = buf_slice(l->json ? &out->data : &out->text);
+
+    (void)printf("%.*s%s", SLICE_ARG(text), l->json ? "\n" : "");
+}
+
 static int offline_site_command(const struct cmd_line *l)
 {
+    struct control_answer out;
     struct offline o;
     int code = offline_open(l, &o);
-    const char *id = l->positional_count > 0 ? l->positionals[0] : NULL;
 
-    if (code == CMD_OK && id == NULL)
-        for (unsigned i = 0; state_site(o.state, i) != NULL; i++)
-            (void)printf("%s\n", state_site(o.state, i));
-    else if (code == CMD_OK)
-        code = offline_retire(&o, id);
+    control_answer_init(&out);
+    if (code == CMD_OK && l->positional_count > 0)
+        code = offline_retire(&o, l->positionals[0]);
+    else if (code == CMD_OK) {
+        calls_print_sites(o.state, o.conf, &out);
+        print(l, &out);
+    }
+    control_answer_free(&out);
     offline_close(&o);
     return code;
 }
@@ -378,4 +451,36 @@ int cmd_token(const struct cmd *self, int argc, char **argv)
                        : cmd_ask(&l, buf_slice(&args), NULL);
     buf_free(&args);
     return code;
+}
+
+static int offline_tokens(const struct cmd_line *l)
+{
+    struct control_answer out;
+    struct tokens *tokens = NULL;
+    char path[CONF_PATH_MAX];
+    struct offline o;
+    int code = offline_open(l, &o);
+
+    control_answer_init(&out);
+    if (code == CMD_OK && (!state_path(o.conf, "tokens.json", path) ||
+                           tokens_open(path, &tokens) != ST_OK))
+        code = cmd_fail(CMD_WRONG, "tokens.json cannot be read");
+    if (code == CMD_OK) {
+        calls_print_tokens(tokens, &out);
+        print(l, &out);
+        code = out.exit;
+    }
+    if (tokens != NULL)
+        tokens_close(tokens);
+    control_answer_free(&out);
+    offline_close(&o);
+    return code;
+}
+
+int cmd_token_list(const struct cmd *self, int argc, char **argv)
+{
+    struct cmd_line l;
+    int code = cmd_parse(self, argc, argv, &l);
+
+    return code >= 0 ? code : cmd_ask(&l, SLICE("{}"), offline_tokens);
 }

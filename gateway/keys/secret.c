@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -49,4 +50,16 @@ enum status secrets_init(void)
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return ST_CRYPTO;
     return ST_OK;
+}
+
+const char *key_in_environment(void)
+{
+    static const char *const names[] = {
+        "KEY",       "MASTER_KEY",       "OPTOUT_KEY",
+        "LETHE_KEY", "LETHE_MASTER_KEY", "LETHE_OPTOUT_KEY"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (getenv(names[i]) != NULL)
+            return names[i];
+    return NULL;
 }

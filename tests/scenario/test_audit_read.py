@@ -77,7 +77,7 @@ class Recorded(unittest.TestCase):
             self.assertIn("next start records this search", err)
             g.run("subject", "optout", stdin=b"someone\nsomeone else\n", check=True)
             code, out, err = g.run("subject", "status", stdin=b"someone\n\nanother\n")
-            self.assertEqual((code, out), (0, "opted out\nnot opted out\n"))
+            self.assertEqual((code, out), (0, "identifier 1: opted out\nidentifier 2: not opted out\n"))
             g.start()
             acts = [(r["act"], r["who"], sorted(r["d"])) for r in search(g)
                     if r["act"] in ("audit.read", "optout.set", "subject.read")]

@@ -21,6 +21,11 @@ call_fn call_subject_accept_loss;
 call_fn call_site_list, call_site_retire;
 call_fn call_audit_read;
 
+/* The lists of tokens and sites, for commands without a gateway, too. */
+void calls_print_tokens(struct tokens *tokens, struct control_answer *out);
+void calls_print_sites(const struct state *state, const struct conf *c,
+                       struct control_answer *out);
+
 /* Fail a call: exit code, one line for people, {"error":...} as data. */
 void call_fail(struct control_answer *out, int code, const char *error,
                const char *message);

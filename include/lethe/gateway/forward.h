@@ -119,13 +119,14 @@ struct forward_news {
 unsigned forward_take_news(struct forward *f, struct forward_news *out,
                            unsigned max);
 
-/* Spool keys that nothing needs any more are destroyed (supervisor's tick).
+/* Spool keys that nothing needs any more are destroyed (supervisor's tick);
+ * returns how many.
  * `live`: epochs in force, as (destination, epoch id) pairs. */
 struct live_epoch {
     uint64_t destination, epoch;
 };
-void forward_collect_keys(struct forward *f, const struct live_epoch *live,
-                          unsigned count);
+unsigned forward_collect_keys(struct forward *f, const struct live_epoch *live,
+                              unsigned count);
 
 /* Finish running transfers within `drain_ms`, set marks, end threads. */
 void forward_stop(struct forward *f, int64_t drain_ms);

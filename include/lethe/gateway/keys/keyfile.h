@@ -33,6 +33,13 @@ enum status keyfile_load(const char *path, const char *state_dir,
                          uint8_t **out_key,
                          enum key_fault *out_fault) MUST_CHECK;
 
+/* The name of a variable that looks like a key of ours, or NULL. Keys come
+ * from files alone (R32): whoever sets one believes it counts, and everybody
+ * who can read /proc has it. */
+const char *key_in_environment(void);
+#define KEY_IN_ENVIRONMENT                                                     \
+    "keys come from files, never from the environment; unset it"
+
 /* Make a new random key file, mode 0600, never over an existing one.
  * Errors: ST_EXISTS, ST_IO. */
 enum status keyfile_create(const char *path) MUST_CHECK;
