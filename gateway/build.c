@@ -322,6 +322,7 @@ void build_tear_down(struct gateway *g)
         forward_stop(g->forward, BUILD_DRAIN_MS);
     if (g->commit != NULL)
         commit_stop(g->commit);
+    forward_free(g->forward);
     if (g->audit != NULL)
         audit_stop(g->audit);
     world_unref(g->world);

@@ -92,6 +92,7 @@ enum status forward_start(const struct forward_parts *parts,
         r = thread_new(f, true, &f->net[f->net_count]);
     if (r != ST_OK) {
         forward_stop(f, 0);
+        forward_free(f);
         return r;
     }
     *out = f;
@@ -100,20 +101,24 @@ enum status forward_start(const struct forward_parts *parts,
 
 void forward_stop(struct forward *f, int64_t drain_ms)
 {
-    if (f == NULL)
-        return;
     pthread_mutex_lock(&f->lock);
     struct destination **dests = f->dests;
-    unsigned count = f->dest_count;
+    unsigned count = f->dest_count, nets = f->net_count;
     f->dests = NULL;
-    f->dest_count = 0;
+    f->dest_count = f->net_count = 0; /* nobody pokes them any more */
     pthread_mutex_unlock(&f->lock);
     for (unsigned i = 0; i < count; i++)
         if (!destination_is_network(dests[i]->type))
             thread_end(dests[i]->thread, drain_ms);
-    for (unsigned i = 0; i < f->net_count; i++)
+    for (unsigned i = 0; i < nets; i++)
         thread_end(f->net[i], drain_ms);
     free(dests);
+}
+
+void forward_free(struct forward *f)
+{
+    if (f == NULL)
+        return;
     free(f->watch);
     pthread_mutex_destroy(&f->config);
     pthread_mutex_destroy(&f->lock);

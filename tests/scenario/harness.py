@@ -206,7 +206,7 @@ class Gateway:
         command = self.wrap + [LETHE, "serve", "--config", self.conf_path]
         env = dict(self.env)
         if self.faketime:
-            env["LD_PRELOAD"] = faketime_library()
+            env["LD_PRELOAD"] = " ".join(asan_library() + [faketime_library()])
             env["FAKETIME_TIMESTAMP_FILE"] = self.faketime
             env["FAKETIME_NO_CACHE"] = "1"
             env["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
@@ -386,6 +386,14 @@ def is_sanitized(*marks):
     with open(LETHE, "rb") as f:
         text = f.read()
     return any(m in text for m in marks or (b"__asan_init", b"__tsan_init"))
+
+
+def asan_library():
+    """What has to stand before any other library that is preloaded."""
+    if not is_sanitized(b"__asan_init"):
+        return []
+    done = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, check=True)
+    return [os.path.realpath(done.stdout.decode().strip())]
 
 
 def faketime_library():

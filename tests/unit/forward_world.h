@@ -175,7 +175,11 @@ static inline void stop(void)
     pthread_mutex_lock(&w.lock);
     w.forward = NULL;
     pthread_mutex_unlock(&w.lock);
+    if (f == NULL)
+        return;
     forward_stop(f, 1000); /* what was sent is answered */
+    forward_poke(f);       /* as a committer does that ends later */
+    forward_free(f);
 }
 
 static inline char *file_path(const char *name, char out[128])

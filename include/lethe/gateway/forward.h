@@ -128,7 +128,9 @@ struct live_epoch {
 unsigned forward_collect_keys(struct forward *f, const struct live_epoch *live,
                               unsigned count);
 
-/* Finish running transfers within `drain_ms`, set marks, end threads. */
+/* Finish running transfers within `drain_ms`, set marks, end threads. The
+ * committer may still poke: forward_free() comes when it has ended, too. */
 void forward_stop(struct forward *f, int64_t drain_ms);
+void forward_free(struct forward *f);
 
 #endif
