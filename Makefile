@@ -92,8 +92,8 @@ check-unit: $(BUILD)/unit/test_$(T)
 
 # The house. Each check is a script that can be run alone. The slow one, tidy,
 # looks at files changed since LINT_SINCE=REV (default HEAD~1; "all": all).
-LINT_CHECKS := format includes banned sizes headers shell generated cppcheck \
-               man docs
+LINT_CHECKS := format includes banned sizes headers shell generated schemas \
+               cppcheck man docs
 .PHONY: lint fmt fmt-check
 lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest
 .PHONY: lint-selftest lint-tidy $(LINT_CHECKS:%=lint-%)
@@ -127,7 +127,7 @@ packages-build packages-test packages-bench packages-clients:
 # Node packages that tests read: a suite of JSON documents.
 npm: tests/npm/node_modules/.done
 tests/npm/node_modules/.done: tests/npm/package-lock.json | packages-test
-	@cd tests/npm && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cd tests/npm && ../retry.sh npm ci --silent --ignore-scripts --no-audit --no-fund
 	@cd tests/npm && node json_suite.mjs json-suite
 	@touch $@
 

@@ -12,7 +12,7 @@ build="gcc make pkg-config libevent-dev libsodium-dev libcjson-dev
        libcurl4-openssl-dev libsqlite3-dev zlib1g-dev libssl-dev"
 tests="libcmocka-dev python3 faketime openssl curl clang-14 clang-format-14
        clang-tidy-14 libclang-rt-14-dev cppcheck shellcheck mandoc
-       ca-certificates"
+       python3-jsonschema ca-certificates"
 bench="nginx-light wrk python3"
 clients="python3 chromium ca-certificates"
 node=""
@@ -50,19 +50,9 @@ else
     exit 2
 fi
 echo "+ $become $line"
-export DEBIAN_FRONTEND=noninteractive
-
-# A network that is down for a moment is no reason to fail.
-install_once()
-{
-    # shellcheck disable=SC2086 # words are meant to split
-    $become apt-get update -qq || true
-    # shellcheck disable=SC2086
-    $become $line >/dev/null
-}
-for wait_s in 5 20 60; do
-    install_once && exit 0
-    echo "install-packages: failed; again in $wait_s s" >&2
-    sleep "$wait_s"
-done
-install_once
+# Inside sudo, which would drop the variable. What apt-get update finds wrong
+# the installation says better.
+exec "$(dirname "$0")/retry.sh" $become sh -c \
+    "export DEBIAN_FRONTEND=noninteractive
+     apt-get update -qq || true
+     $line >/dev/null"

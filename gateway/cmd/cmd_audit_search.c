@@ -50,7 +50,7 @@ static int read_receipt(const char *text, uint64_t *out)
     size_t i = 0;
     uint64_t v = 0;
 
-    for (; text[i] != '\0' && i < RECEIPT_DIGITS; i++) {
+    for (; i < RECEIPT_DIGITS && text[i] != '\0'; i++) {
         const char *digits = "0123456789abcdef";
         const char *at = strchr(digits, text[i]);
         if (at == NULL)

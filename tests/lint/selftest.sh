@@ -84,6 +84,23 @@ red shell a.sh '#!/bin/sh\nrm $1\n' "a variable without quotes"
 red cppcheck gateway/a.c 'int a(void);\nint a(void)\n{\n    int x[2] = {0, 0};\n    return x[2];\n}\n' "a read past the end"
 red tidy gateway/a.c 'int a(int *p);\nint a(int *p)\n{\n    if (p == 0)\n        return *p;\n    return 0;\n}\n' "a null pointer followed"
 red generated tests/data/audit/golden/vectors.txt 'x\n' "a generated file edited"
+# The schemas: green as they are, red when one refuses or takes too much.
+plant_schemas()
+{
+    plant_good
+    mkdir -p "$tree/docs" "$tree/policy/profiles"
+    cp "$root"/docs/*.schema.json "$tree/docs"
+    cp "$root/policy/profiles/mixbot.json" "$tree/policy/profiles"
+    cp -r "$root/tests/conf" "$root/tests/policy" "$tree/tests"
+}
+plant_schemas
+expect green schemas "the schemas"
+sed 's/"master_key": [{]/"master_kee": {/' "$root/docs/config.schema.json" \
+    >"$tree/docs/config.schema.json"
+expect red schemas "a schema that forgets a key"
+plant_schemas
+echo '{}' >"$tree/docs/policy.schema.json"
+expect red schemas "a schema that takes everything"
 # The limits themselves are allowed.
 plant_good
 printf 'int a(void);\n\nint a(void)\n{\n%s\n}\n' "$(yes '    ;' | head -n 70)" >"$tree/gateway/a.c"
