@@ -17,16 +17,22 @@ STORY = [
 ]
 
 
+def tell(gateway, session_id=None, consent=None):
+    """The whole visit; returns how many of its events were dropped."""
+    tracker = Tracker(gateway, session_id=session_id, consent=consent)
+    for action, details in STORY:
+        tracker.track(action, details)
+    tracker.close()
+    return tracker.dropped
+
+
 def main():
     places = [a for a in sys.argv[1:] if not a.startswith("--")]
     gateway = places[0] if places else "http://127.0.0.1:8080"
     consent = {"product": True} if "--consent" in sys.argv else None
-    tracker = Tracker(gateway, consent=consent)
-    for action, details in STORY:
-        tracker.track(action, details)
-    tracker.close()
-    print("sent %d events, dropped %d" % (len(STORY) - tracker.dropped, tracker.dropped))
-    return 1 if tracker.dropped else 0
+    dropped = tell(gateway, consent=consent)
+    print("sent %d events, dropped %d" % (len(STORY) - dropped, dropped))
+    return 1 if dropped else 0
 
 
 if __name__ == "__main__":
