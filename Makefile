@@ -190,7 +190,7 @@ clients: packages-clients tests/clients/node_modules/.done
 	@$(MAKE) --no-print-directory all
 	@python3 tests/clients/clients.py $(BUILD) $(if $(GOLDEN),--golden) $(SDK)
 tests/clients/node_modules/.done: tests/clients/package-lock.json | packages-clients
-	@cd tests/clients && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cd tests/clients && ../retry.sh npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 ## make install    DESTDIR and PREFIX are honoured

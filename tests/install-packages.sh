@@ -49,7 +49,7 @@ else
     echo "missing packages; as root, run: $line" >&2
     exit 2
 fi
-echo "+ $become $line"
+echo "+ ${become:+$become }$line"
 # Inside sudo, which would drop the variable. What apt-get update finds wrong
 # the installation says better.
 exec "$(dirname "$0")/retry.sh" $become sh -c \
