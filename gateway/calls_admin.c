@@ -155,6 +155,20 @@ void call_site_list(struct gateway *g, const struct control_call *call,
     calls_print_sites(g->state, g->world->conf, out);
 }
 
+/* The secrets of its epochs, wherever they are kept (R27). */
+static enum status forget_epochs(struct gateway *g, const struct conf_site *s)
+{
+    enum status st = ST_OK;
+
+    for (unsigned i = 0; st == ST_OK && i < s->destination_count; i++) {
+        st = epochs_forget(g->epochs, slice_of(s->id),
+                           slice_of(s->destinations[i].name));
+        if (st == ST_UNKNOWN)
+            st = ST_OK; /* no event has come for it yet */
+    }
+    return st;
+}
+
 /* Its epochs die with it; its opt-outs stay, in case it comes back. */
 void call_site_retire(struct gateway *g, const struct control_call *call,
                       struct control_answer *out)
@@ -171,6 +185,8 @@ void call_site_retire(struct gateway *g, const struct control_call *call,
                        NULL, "{\"site\":\"%s\"}", s->name);
     if (st == ST_OK)
         st = state_retire_site(g->state, slice_of(s->id));
+    if (st == ST_OK)
+        st = forget_epochs(g, s);
     if (st != ST_OK) {
         call_fail(out, 1, status_name(st), "the site could not be retired");
         return;

@@ -195,6 +195,15 @@ class Keys(unittest.TestCase):
             for line in kept.split(b"\n"):
                 self.assertLess(sum(d.encode() in line for d in days), 2)
 
+    def test_r27_a_retired_site_keeps_no_epoch_secret(self):
+        with Gateway({"epoch_store": "disk"}) as g:
+            g.post("/v1/events", event(consent=YES))
+            wait_until("a line", lambda: g.file_lines())
+            before = self.windows(g)
+            self.assertEqual(g.run("site", "retire", g.site_id)[0], 0)
+            # three destinations: of each secret at least two windows go
+            self.assertGreaterEqual(len(before - self.windows(g)), 6)
+
     def one(self, g, clock):
         n = len(g.recorder.accepted())
         g.post("/v1/events", dict(event("page_view", session="r28-session", consent=YES),
