@@ -294,7 +294,7 @@ static void drain(struct gateway *g)
         unsigned open = 0;
         for (unsigned i = 0; i < g->worker_count; i++)
             open += worker_connections(g->workers[i]);
-        if (open == 0 || gateway_mono(g) >= until)
+        if (open == 0 || g->hurry || gateway_mono(g) >= until)
             return;
         (void)event_base_loopexit(g->base, &pause);
         (void)event_base_dispatch(g->base);
@@ -319,7 +319,7 @@ void build_tear_down(struct gateway *g)
         supervisor_record_deliveries(g);
     }
     if (g->forward != NULL)
-        forward_stop(g->forward, BUILD_DRAIN_MS);
+        forward_stop(g->forward, g->hurry ? 0 : BUILD_DRAIN_MS);
     if (g->commit != NULL)
         commit_stop(g->commit);
     forward_free(g->forward);

@@ -30,6 +30,10 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
     struct gateway *g = ctx;
 
     (void)what;
+    if (g->stopping) { /* a second one: wait for nobody, but close the log */
+        g->hurry = g->hurry || number != SIGHUP;
+        return;
+    }
     if (number == SIGHUP) {
         struct buf report;
         buf_init(&report, GATEWAY_REPORT_MAX);
@@ -111,8 +115,12 @@ static int run(struct gateway *g, struct conf *c, unsigned *conf_refs,
         code = g->broken ? 1 : 0;
         log_info(LOG_SERVE, "stopping");
     }
-    unwatch(&events);
+    /* Signals are watched to the end: their default would cut it short. */
+    g->stopping = true;
+    if (events.tick != NULL)
+        (void)event_del(events.tick);
     build_tear_down(g);
+    unwatch(&events);
     event_base_free(g->base);
     return code;
 }

@@ -64,6 +64,7 @@ struct gateway {
     int64_t roll_due_ms;     /* monotonic: journal_roll */
     unsigned ticks;
     bool stopping;
+    bool hurry; /* stopping, and asked once more: wait for nobody */
     int exit_code;
     _Atomic bool broken; /* audit or journal cannot be written */
     _Atomic bool over;   /* a worker found its world over */
