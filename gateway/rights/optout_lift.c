@@ -3,6 +3,7 @@
 #include "lethe/gateway/rights/optout_receipt.h"
 #include "lethe/gateway/rights/optout_store.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +108,7 @@ static enum status lift_locked(struct optouts *o, struct slice receipt,
 }
 
 enum status optout_lift(struct optouts *o, struct slice receipt, int64_t now_ms,
-                        bool *out_lifted, bool *out_free,
-                        uint8_t out_commitment[32])
+                        bool *out_lifted, bool *out_free)
 {
     struct optout_change set;
     struct optout_tag_facts facts = {0};
@@ -123,21 +123,20 @@ enum status optout_lift(struct optouts *o, struct slice receipt, int64_t now_ms,
         return st;
     *out_lifted = lifted;
     *out_free = lifted && facts.standing == 0 && !facts.held;
-    if (lifted)
-        memcpy(out_commitment, set.commitment, sizeof(set.commitment));
     return ST_OK;
 }
 
 /* All standing sets of `tag`: from its newest back. */
 static enum status standing_sets(const struct optouts *o,
                                  const uint8_t tag[TAG_BYTES],
-                                 struct optout_change sets[UINT8_MAX],
+                                 struct optout_change sets[OPTOUT_STANDING_MAX],
                                  unsigned *out_count)
 {
     struct optout_tag_facts facts;
     unsigned count = 0;
 
     optout_table_facts(o->table, tag, &facts);
+    assert(facts.standing <= OPTOUT_STANDING_MAX);
     for (uint64_t at = facts.newest; at != 0 && count < facts.standing;) {
         enum status st = read_set(o, at, &sets[count]);
         if (st != ST_OK)
@@ -150,33 +149,71 @@ static enum status standing_sets(const struct optouts *o,
     return ST_OK;
 }
 
+/* An identifier's standing sets, after all that waits is on disk; `change` is
+ * held. The caller frees *out with free_sets(). */
+static enum status sets_of(struct optouts *o, struct slice site,
+                           struct slice canonical, struct optout_change **out,
+                           unsigned *out_count)
+{
+    uint8_t tag[TAG_BYTES];
+    struct optout_change *sets = calloc(OPTOUT_STANDING_MAX, sizeof(*sets));
+
+    if (sets == NULL)
+        return ST_NOMEM;
+    *out = sets;
+    optout_tag_make(o->key, site, canonical, tag);
+    enum status st = optout_flush_locked(o);
+    return st == ST_OK ? standing_sets(o, tag, sets, out_count) : st;
+}
+
+static void free_sets(struct optout_change *sets)
+{
+    if (sets != NULL)
+        wipe(sets, OPTOUT_STANDING_MAX * sizeof(*sets));
+    free(sets);
+}
+
+enum status optout_standing(struct optouts *o, struct slice site,
+                            struct slice canonical,
+                            uint8_t out_commitments[OPTOUT_STANDING_MAX][32],
+                            unsigned *out_count)
+{
+    struct optout_change *sets = NULL;
+    unsigned count = 0;
+
+    (void)pthread_mutex_lock(&o->change);
+    enum status st = sets_of(o, site, canonical, &sets, &count);
+    (void)pthread_mutex_unlock(&o->change);
+    for (unsigned i = 0; st == ST_OK && i < count; i++)
+        memcpy(out_commitments[i], sets[i].commitment,
+               sizeof(sets[i].commitment));
+    free_sets(sets);
+    if (st == ST_OK)
+        *out_count = count;
+    return st;
+}
+
 enum status optout_lift_all(struct optouts *o, struct slice site,
                             struct slice canonical, int64_t now_ms,
                             unsigned *out_lifted)
 {
-    struct optout_change *sets = calloc(UINT8_MAX, sizeof(*sets));
-    uint8_t tag[TAG_BYTES];
+    struct optout_change *sets = NULL;
     unsigned count = 0;
 
-    if (sets == NULL)
-        return ST_NOMEM;
-    optout_tag_make(o->key, site, canonical, tag);
     (void)pthread_mutex_lock(&o->change);
-    enum status st = optout_flush_locked(o);
-    if (st == ST_OK)
-        st = standing_sets(o, tag, sets, &count);
+    enum status st = sets_of(o, site, canonical, &sets, &count);
     if (st == ST_OK && count > 0)
         st = write_lifts(o, sets, count, now_ms);
     (void)pthread_mutex_unlock(&o->change);
-    wipe(sets, UINT8_MAX * sizeof(*sets));
-    free(sets);
+    free_sets(sets);
     if (st == ST_OK)
         *out_lifted = count;
     return st;
 }
 
 enum status optout_receipt_state(const struct optouts *o, struct slice receipt,
-                                 bool *out_known, bool *out_standing)
+                                 bool *out_known, bool *out_standing,
+                                 uint8_t out_commitment[32])
 {
     struct optouts *l = (struct optouts *)(uintptr_t)o;
     struct optout_change set;
@@ -191,5 +228,7 @@ enum status optout_receipt_state(const struct optouts *o, struct slice receipt,
         return st;
     *out_known = st == ST_OK;
     *out_standing = st == ST_OK && stands;
+    if (*out_standing)
+        memcpy(out_commitment, set.commitment, sizeof(set.commitment));
     return ST_OK;
 }

@@ -165,19 +165,18 @@ static void save_waiting(struct rights *r)
 static enum status lift_one(struct rights *r, struct rights_job *job,
                             struct slice receipt)
 {
-    static const uint8_t none[32] = {0};
     uint8_t commitment[32];
     bool known = false, standing = false, lifted = false, free_now = false;
 
-    if (optout_receipt_state(r->parts.optouts, receipt, &known, &standing) !=
-            ST_OK ||
+    if (optout_receipt_state(r->parts.optouts, receipt, &known, &standing,
+                             commitment) != ST_OK ||
         !standing)
         return ST_OK;
-    enum status st = record(r, job, RECORD_OPTOUT_CLEAR, none, 0, true);
+    enum status st = record(r, job, RECORD_OPTOUT_CLEAR, commitment, 0, true);
     if (st == ST_OK)
         st = optout_lift(r->parts.optouts, receipt,
                          r->parts.clock->wall_ms(r->parts.clock->ctx), &lifted,
-                         &free_now, commitment);
+                         &free_now);
     job->lifted += lifted;
     return st;
 }
@@ -189,13 +188,27 @@ static void opt_in(struct rights *r, struct rights_job *job)
     note_newest(r);
 }
 
+/* A record for each entry that will fall. */
+static enum status record_all(struct rights *r, const struct rights_job *job,
+                              struct slice id)
+{
+    uint8_t commitments[OPTOUT_STANDING_MAX][32];
+    unsigned count = 0;
+    enum status st = optout_standing(r->parts.optouts, slice_of(job->site), id,
+                                     commitments, &count);
+
+    for (unsigned i = 0; st == ST_OK && i < count; i++)
+        st = record(r, job, RECORD_OPTOUT_CLEAR, commitments[i], 0, true);
+    return st;
+}
+
 static void opt_in_all(struct rights *r, struct rights_job *job)
 {
-    static const uint8_t none[32] = {0};
-
-    job->status = record(r, job, RECORD_OPTOUT_CLEAR, none, 0, true);
     for (unsigned i = 0; job->status == ST_OK && i < job->id_count; i++) {
         unsigned lifted = 0;
+        job->status = record_all(r, job, id_of(job, i));
+        if (job->status != ST_OK)
+            break;
         job->status = optout_lift_all(
             r->parts.optouts, slice_of(job->site), id_of(job, i),
             r->parts.clock->wall_ms(r->parts.clock->ctx), &lifted);

@@ -110,11 +110,9 @@ static enum optout_answer ask(struct slice site, const char *id, int64_t ms)
 static bool lift(const char *receipt, int64_t ms, bool *out_free)
 {
     bool lifted = true;
-    uint8_t commitment[32];
 
-    assert_int_equal(
-        optout_lift(o, slice_of(receipt), ms, &lifted, out_free, commitment),
-        ST_OK);
+    assert_int_equal(optout_lift(o, slice_of(receipt), ms, &lifted, out_free),
+                     ST_OK);
     return lifted;
 }
 
@@ -261,7 +259,7 @@ static void a_lifted_tag_stays_marked(void **state)
 static void eight_entries_a_tag_then_nothing_is_written(void **state)
 {
     struct optout_result r[OPTOUT_ENTRIES_MAX + 2];
-    uint8_t hash[32];
+    uint8_t hash[32], commitment[32];
     bool is_free = false, known, standing;
 
     (void)state;
@@ -277,9 +275,9 @@ static void eight_entries_a_tag_then_nothing_is_written(void **state)
         assert_int_equal(optout_newest(o, hash), newest);
         assert_false(lift(r[i].receipt, NOW + 1, &is_free));
         assert_false(is_free);
-        assert_int_equal(
-            optout_receipt_state(o, slice_of(r[i].receipt), &known, &standing),
-            ST_OK);
+        assert_int_equal(optout_receipt_state(o, slice_of(r[i].receipt), &known,
+                                              &standing, commitment),
+                         ST_OK);
         assert_false(known);
     }
     for (unsigned i = 0; i < OPTOUT_ENTRIES_MAX; i++) {
@@ -297,7 +295,6 @@ static void wrong_receipts_lift_nothing(void **state)
     struct optout_result r;
     char bad[OPTOUT_RECEIPT_MAX + 1];
     bool lifted, is_free;
-    uint8_t c[32];
 
     (void)state;
     put("anna", &r);
@@ -307,19 +304,19 @@ static void wrong_receipts_lift_nothing(void **state)
         bad[i] = bad[i] == 'A' ? 'B' : 'A';
         lifted = true;
         assert_int_equal(
-            optout_lift(o, (struct slice){bad, len}, NOW, &lifted, &is_free, c),
+            optout_lift(o, (struct slice){bad, len}, NOW, &lifted, &is_free),
             ST_OK);
         assert_false(lifted);
         lifted = true; /* every cut */
         assert_int_equal(optout_lift(o, (struct slice){r.receipt, i}, NOW,
-                                     &lifted, &is_free, c),
+                                     &lifted, &is_free),
                          ST_OK);
         assert_false(lifted);
     }
     memcpy(bad, r.receipt, len);
     bad[len] = 'A';
     assert_int_equal(
-        optout_lift(o, (struct slice){bad, len + 1}, NOW, &lifted, &is_free, c),
+        optout_lift(o, (struct slice){bad, len + 1}, NOW, &lifted, &is_free),
         ST_OK);
     assert_false(lifted);
     assert_int_equal(ask(SITE, "anna", 0), OPTOUT_ANSWER_OUT);
@@ -333,15 +330,16 @@ static void receipt_state_and_commitments(void **state)
 
     (void)state;
     put("anna", &r);
-    assert_int_equal(
-        optout_receipt_state(o, slice_of(r.receipt), &known, &standing), ST_OK);
-    assert_true(known && standing);
-    assert_int_equal(optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted,
-                                 &is_free, commitment),
+    assert_int_equal(optout_receipt_state(o, slice_of(r.receipt), &known,
+                                          &standing, commitment),
                      ST_OK);
-    assert_memory_equal(commitment, r.commitment, 32);
+    assert_true(known && standing);
     assert_int_equal(
-        optout_receipt_state(o, slice_of(r.receipt), &known, &standing), ST_OK);
+        optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted, &is_free), ST_OK);
+    assert_memory_equal(commitment, r.commitment, 32);
+    assert_int_equal(optout_receipt_state(o, slice_of(r.receipt), &known,
+                                          &standing, commitment),
+                     ST_OK);
     assert_true(known && !standing);
     /* Neither file holds the commitment itself: it would link to the log. */
     done(NULL);
@@ -359,15 +357,25 @@ static void receipt_state_and_commitments(void **state)
 static void lift_all_lifts_every_entry(void **state)
 {
     struct optout_result r[3];
+    uint8_t commitments[OPTOUT_STANDING_MAX][32], first[32];
     unsigned count = 99;
     bool is_free;
 
     (void)state;
     for (int i = 0; i < 3; i++)
         put("anna", &r[i]);
+    memcpy(first, r[0].commitment, sizeof(first));
     put("bert", &r[0]);
     assert_true(lift(r[1].receipt, NOW + 1, &is_free));
     reopen();
+    assert_int_equal(
+        optout_standing(o, SITE, SLICE("anna"), commitments, &count), ST_OK);
+    assert_int_equal(count, 2);
+    assert_memory_equal(commitments[0], r[2].commitment, 32);
+    assert_memory_equal(commitments[1], first, 32);
+    assert_int_equal(
+        optout_standing(o, SITE, SLICE("nobody"), commitments, &count), ST_OK);
+    assert_int_equal(count, 0);
     assert_int_equal(optout_lift_all(o, SITE, SLICE("anna"), NOW + 2, &count),
                      ST_OK);
     assert_int_equal(count, 2);
@@ -419,16 +427,14 @@ static void a_missing_file_opts_everybody_out(void **state)
     for (int i = 0; i < 2; i++) {
         struct optout_result r;
         bool lifted, is_free;
-        uint8_t c[32];
         unsigned n;
         assert_int_equal(unlink(gone[i]), 0);
         open_at(0, NULL);
         assert_int_equal(optout_health_of(o), OPTOUT_MISSING);
         assert_int_equal(ask(SITE, "anybody", 0), OPTOUT_ANSWER_OUT);
         assert_int_equal(optout_set(o, SITE, SLICE("x"), NOW, &r), ST_DENIED);
-        assert_int_equal(
-            optout_lift(o, SLICE("lo1-"), NOW, &lifted, &is_free, c),
-            ST_DENIED);
+        assert_int_equal(optout_lift(o, SLICE("lo1-"), NOW, &lifted, &is_free),
+                         ST_DENIED);
         assert_int_equal(optout_lift_all(o, SITE, SLICE("x"), NOW, &n),
                          ST_DENIED);
         done(NULL);

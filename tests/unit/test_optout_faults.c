@@ -119,12 +119,11 @@ static void r42_a_failing_disk_keeps_optouts_in_force(void **state)
         assert_int_equal(optout_waiting(o), 0);
         assert_memory_equal(again.commitment, r.commitment, 32);
         bool lifted = false, is_free = false;
-        uint8_t c[32];
         reopen();
         assert_int_equal(ask(id), OPTOUT_ANSWER_OUT);
-        assert_int_equal(optout_lift(o, slice_of(again.receipt), NOW + 1,
-                                     &lifted, &is_free, c),
-                         ST_OK);
+        assert_int_equal(
+            optout_lift(o, slice_of(again.receipt), NOW + 1, &lifted, &is_free),
+            ST_OK);
         assert_true(lifted && is_free); /* no entry that nobody can lift */
     }
 }
@@ -203,7 +202,6 @@ static void a_waiter_written_by_another_call_keeps_its_receipt(void **state)
 {
     struct optout_result r, other;
     bool lifted, is_free;
-    uint8_t c[32];
 
     (void)state;
     sync_error = EIO;
@@ -213,8 +211,7 @@ static void a_waiter_written_by_another_call_keeps_its_receipt(void **state)
     assert_int_equal(optout_waiting(o), 0);
     assert_int_equal(put("anna", &r), ST_OK); /* her next try */
     assert_int_equal(
-        optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted, &is_free, c),
-        ST_OK);
+        optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted, &is_free), ST_OK);
     assert_true(lifted && is_free);
     reopen();
     assert_int_equal(ask("anna"), OPTOUT_ANSWER_NO);
@@ -225,22 +222,19 @@ static void a_lift_that_fails_leaves_the_entry(void **state)
 {
     struct optout_result r;
     bool lifted = false, is_free = false;
-    uint8_t c[32];
 
     (void)state;
     assert_int_equal(put("anna", &r), ST_OK);
     sync_error = EIO;
     assert_int_equal(
-        optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted, &is_free, c),
-        ST_IO);
+        optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted, &is_free), ST_IO);
     sync_error = 0;
     assert_false(lifted);
     assert_int_equal(ask("anna"), OPTOUT_ANSWER_OUT);
     reopen(); /* its record was blotted out */
     assert_int_equal(ask("anna"), OPTOUT_ANSWER_OUT);
     assert_int_equal(
-        optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted, &is_free, c),
-        ST_OK);
+        optout_lift(o, slice_of(r.receipt), NOW + 1, &lifted, &is_free), ST_OK);
     assert_true(lifted);
 }
 

@@ -89,18 +89,26 @@ enum status optout_set(struct optouts *o, struct slice site,
  * standing for its tag. Unknown receipts are ST_OK with both false (no
  * answer shows it). Errors: ST_IO, ST_FULL, ST_DENIED. */
 enum status optout_lift(struct optouts *o, struct slice receipt, int64_t now_ms,
-                        bool *out_lifted, bool *out_free,
-                        uint8_t out_commitment[32]) MUST_CHECK;
+                        bool *out_lifted, bool *out_free) MUST_CHECK;
 
 /* Lift every entry of an identifier (app token, officer). */
 enum status optout_lift_all(struct optouts *o, struct slice site,
                             struct slice canonical, int64_t now_ms,
                             unsigned *out_lifted) MUST_CHECK;
 
-/* Is a receipt known and its entry still standing? Read only. */
+/* Is a receipt known and its entry still standing? Then also its commitment,
+ * for optout.clear's record. Read only. Errors: ST_IO, ST_DENIED. */
 enum status optout_receipt_state(const struct optouts *o, struct slice receipt,
-                                 bool *out_known,
-                                 bool *out_standing) MUST_CHECK;
+                                 bool *out_known, bool *out_standing,
+                                 uint8_t out_commitment[32]) MUST_CHECK;
+
+/* The commitments of the entries that optout_lift_all() would lift, at most
+ * OPTOUT_STANDING_MAX. Errors: as there. */
+#define OPTOUT_STANDING_MAX 255u
+enum status optout_standing(struct optouts *o, struct slice site,
+                            struct slice canonical,
+                            uint8_t out_commitments[OPTOUT_STANDING_MAX][32],
+                            unsigned *out_count) MUST_CHECK;
 
 /* Walk the set changes with number > after, oldest first: tag and number
  * (to rebuild sweep sets at start). Errors: what `each` returned, ST_IO. */
