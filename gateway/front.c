@@ -84,7 +84,8 @@ static int status_for(enum status st)
     return st == ST_LIMIT ? 413 : 503;
 }
 
-bool visit_find_site(struct visit *v)
+/* By what stands outside the body: 0, or the status to answer. */
+static int find_site_outside(struct visit *v)
 {
     const struct http_request *r = &v->x->request;
     struct beacon b = {.query = r->query,
@@ -92,8 +93,14 @@ bool visit_find_site(struct visit *v)
                        .header_count = r->header_count};
     struct dialect_call call = {.beacon = &b, .arena = v->x->arena};
     enum status st = dialect_read_common_keys(&call);
-    int status = st == ST_OK ? resolve_site(v, call.keys, call.key_count)
-                             : status_for(st);
+
+    return st == ST_OK ? resolve_site(v, call.keys, call.key_count)
+                       : status_for(st);
+}
+
+bool visit_find_site(struct visit *v)
+{
+    int status = find_site_outside(v);
 
     if (status != 0)
         visit_error(v, status);
@@ -157,6 +164,21 @@ static bool over_rate(const struct visit *v)
                       s->clock->mono_ms(s->clock->ctx));
 }
 
+/* Admission comes before consent, so that the answer tells nothing of a person,
+ * and before the body is looked at, so that a flood costs no reading. Counted
+ * for the site if the hints outside the body tell it. False: answered. */
+static bool is_admitted(struct visit *v)
+{
+    const struct services *s = v->front->services;
+    int status = over_rate(v) ? 429 : s->must_refuse(s->ctx) ? 503 : 0;
+
+    if (status == 0)
+        return true;
+    (void)find_site_outside(v); /* if it is not found, it is nobody's */
+    visit_error(v, status);
+    return false;
+}
+
 /* The site, by all hints; what cannot be read at all is refused as that, and
  * counted for the site if the other hints tell it. False: answered. */
 static bool read_and_find_site(struct visit *v, struct dialect_call *call)
@@ -178,19 +200,12 @@ static void collect(struct visit *v)
     struct beacon b;
     struct reply reply;
 
+    if (!is_admitted(v))
+        return;
     fill_beacon(v, &b);
     dialect_begin(&call, v->route, &b, v->x->arena);
     if (!read_and_find_site(v, &call))
         return;
-    /* Admission comes before consent: the answer tells nothing of a person. */
-    if (over_rate(v)) {
-        visit_error(v, 429);
-        return;
-    }
-    if (f->services->must_refuse(f->services->ctx)) {
-        visit_error(v, 503);
-        return;
-    }
     const struct world *w = intake_world(f->intake);
     enum status st =
         intake_collect(f->intake, &w->sites[v->site], &call, &reply);

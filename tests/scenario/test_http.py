@@ -598,6 +598,26 @@ class Limits(Case):
             self.assertEqual(g.post("/v1/optout", {"session_id": "s"}).status, 200)
             self.assertEqual(g.admin("GET", "/readyz", headers={"Host": "localhost"}).status, 503)
 
+    def test_who_cannot_be_admitted_is_not_read(self):
+        """A flood must not cost the gateway the reading of its bodies."""
+        bad, first = b'{"action": ', "/s/mixbot/track"  # a body that holds the key must be read
+        with two_sites(limits={"rate": {"events": 1}}) as g:
+            g.start()
+            self.assertEqual(parse(g.raw(post(bad, path=first)))[0][0], 400)
+            self.assertEqual(parse(g.raw(post(bad, path=first)))[0][0], 429)
+        with two_sites(limits={"disk_free": "1TiB"}) as g:
+            g.start()
+
+            def full():
+                return parse(g.raw(post(event(), path="/s/mixbot/v1/events")))[0][0] == 503
+            wait_until("the disk to count as full", full)
+            self.assertEqual(parse(g.raw(post(bad, path=first)))[0][0], 503)
+            # hints outside the body tell whom it is counted for
+            for path, more in (("/s/second/track", ()), ("/track", ("Origin: https://b.example",))):
+                self.assertEqual(parse(g.raw(post(bad, *more, path=path)))[0][0], 503)
+            page = g.admin("GET", "/metrics", headers={"Host": "localhost"}).body.decode()
+            self.assertRegex(page, r'lethe_requests_total\{site="second",[^}]*status="503"\} 2')
+
 
 def certificate(folder, name):
     """A key and a self-signed certificate for localhost; returns its serial."""
