@@ -131,6 +131,7 @@ static int start_threads(struct gateway *g, const struct conf *c)
         .optout_key = g->optout_key,
         .optout_rate = g->optout_rate,
         .events_rate = g->events_rate,
+        .connections = &g->connections,
         .must_refuse = must_refuse,
         .world_is_over = world_is_over,
         .ctx = g,

@@ -360,6 +360,7 @@ static enum status open_servers(struct worker *w, const struct conf *c,
 {
     const struct http_limits limits = {
         .connections = c->limit_connections,
+        .open = w->services->connections,
         .body = c->limit_body,
         .inflated = c->limit_inflated,
         .request_ms = c->limit_request_ms,

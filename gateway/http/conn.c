@@ -131,7 +131,7 @@ void conn_free(struct conn *c)
         s->conns = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
-    s->count--;
+    server_leave_place(s);
     explicit_bzero(c, sizeof(*c));
     free(c);
 }
@@ -300,11 +300,13 @@ void conn_check_time(struct conn *c, int64_t now)
         conn_close(c);
 }
 
-void conn_open(struct http_server *s, int fd, const struct address *peer)
+void conn_open(struct http_server *s, int fd, const struct address *peer,
+               bool over)
 {
     struct conn *c = calloc(1, sizeof(*c));
 
     if (c == NULL) {
+        server_leave_place(s);
         (void)close(fd);
         return;
     }
@@ -324,12 +326,11 @@ void conn_open(struct http_server *s, int fd, const struct address *peer)
     if (s->conns != NULL)
         s->conns->prev = c;
     s->conns = c;
-    s->count++;
     if (s->tls != NULL)
         c->tls = tls_session_new(s->tls, fd);
     conn_want_read(c, true);
     if (!c->reading || (s->tls != NULL && c->tls == NULL))
         conn_free(c);
-    else if (s->count > s->limits.connections)
+    else if (over)
         conn_refuse(c, 503);
 }

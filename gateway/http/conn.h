@@ -85,6 +85,7 @@ struct http_server {
     struct conn *conns;
     struct conn *dirty, *dirty_last;
     _Atomic unsigned count; /* read by the thread that drains, too */
+    _Atomic unsigned *open; /* what the limit counts: limits.open or `count` */
     size_t body_cap;        /* bytes of the largest input buffer */
     struct wire_budget budget;
     struct arena *arenas[ARENAS_KEPT_MAX];
@@ -92,10 +93,15 @@ struct http_server {
     unsigned arena_count;
 };
 
+/* server.c: a connection is gone and makes room. */
+void server_leave_place(struct http_server *s);
+
 /* conn.c. Everything that may free `c` says so. */
 int64_t conn_now_ms(void);
-/* Takes `fd` in any case; may free at once. */
-void conn_open(struct http_server *s, int fd, const struct address *peer);
+/* Takes `fd` and its place in the count (server_leave_place()) in any case; may
+ * free at once. `over`: it gets a 503 and goes. */
+void conn_open(struct http_server *s, int fd, const struct address *peer,
+               bool over);
 void conn_close(struct conn *c); /* frees, unless an exchange is out: GONE */
 void conn_free(struct conn *c);
 void conn_mark_dirty(struct conn *c);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,24 +37,44 @@ void server_give_arena(struct http_server *s, struct arena *a)
 
 /* --- accepting --------------------------------------------------------- */
 
+/* How many there are with this one. The place is taken first and judged then,
+ * so that two workers never both take the last one. */
+static unsigned take_place(struct http_server *s)
+{
+    unsigned open = atomic_fetch_add(s->open, 1) + 1;
+
+    if (s->open != &s->count)
+        s->count++;
+    return open;
+}
+
+void server_leave_place(struct http_server *s)
+{
+    if (s->open != &s->count)
+        s->count--;
+    atomic_fetch_sub(s->open, 1);
+}
+
 /* Over the limit: an answer while that is cheap, else just the door. */
 static void take_client(struct http_server *s, int fd,
                         const struct sockaddr_storage *from)
 {
     struct address peer;
     int on = 1;
-    bool over = s->count >= s->limits.connections;
+    unsigned open = take_place(s);
+    bool over = open > s->limits.connections;
 
     if (address_of((const struct sockaddr *)from, &peer) != ST_OK ||
         (over &&
-         (s->tls != NULL || s->count >= s->limits.connections + REFUSED_MAX))) {
+         (s->tls != NULL || open > s->limits.connections + REFUSED_MAX))) {
         if (over && s->handlers.on_refused != NULL)
             s->handlers.on_refused(s->handlers.ctx, 503, NULL, NULL);
+        server_leave_place(s);
         (void)close(fd);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    conn_open(s, fd, &peer);
+    conn_open(s, fd, &peer, over);
 }
 
 static void on_accept(evutil_socket_t listener, short what, void *arg)
@@ -176,6 +197,7 @@ enum status http_server_open(struct event_base *base,
                               .limits = *limits,
                               .handlers = *handlers,
                               .fd = -1};
+    s->open = limits->open != NULL ? limits->open : &s->count;
     if (s->limits.idle_ms == 0)
         s->limits.idle_ms = HTTP_IDLE_MS;
     s->budget.max =

@@ -574,14 +574,24 @@ class Limits(Case):
             self.assertEqual(got, [200, 200, 429, 429])
 
     def test_connection_limit(self):
-        with Gateway({"workers": 1, "limits": {"connections": 3}}) as g:
-            held = [socket.create_connection(("127.0.0.1", g.port), PATIENCE_S)
-                    for _ in range(3)]
+        """One number for all workers and listeners: at it and one beyond."""
+        listen = [{"address": "127.0.0.1:0", "trusted_proxies": [], "tls": None}] * 2
+        g = Gateway({"workers": 3, "limits": {"connections": 3}}, start=False)
+        self.addCleanup(g.close)
+        g.conf["listen"] = listen
+        save(g)
+        with g:
+            g.start()
+            ports = [int(p) for p in re.findall(rb"listening port=(\d+)", g.log)][:2]
+            held = [socket.create_connection(("127.0.0.1", ports[i % 2]), PATIENCE_S)
+                    for i in range(3)]
             for s in held:
                 s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                 self.assertTrue(s.recv(1000).startswith(b"HTTP/1.1 200"))
-            answers = parse(g.raw(b""))
-            self.error(answers[0], 503, close=True)
+            for port in ports:
+                self.error(parse(g.raw(b"", port))[0], 503, close=True)
+            # the way of the operator has a number of its own
+            self.assertEqual(g.admin("GET", "/healthz", headers={"Host": "localhost"}).status, 200)
             held.pop().close()
             wait_until("room for one more", lambda: parse(g.raw(
                 b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"))[0][0] == 200)

@@ -51,6 +51,7 @@ struct gateway {
     struct policy_versions *versions;
     struct rate *optout_rate, *events_rate;
     struct services services;
+    _Atomic unsigned connections; /* open on all public listeners */
     struct worker *workers[GATEWAY_WORKERS_MAX];
     unsigned worker_count;
     struct event_base *base;

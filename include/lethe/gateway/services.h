@@ -16,6 +16,7 @@ struct services {
     const uint8_t *optout_key; /* KEY_BYTES */
     struct rate *optout_rate;  /* NULL: no limit */
     struct rate *events_rate;
+    _Atomic unsigned *connections; /* open on all public listeners */
     /* Taking events is stopped for a reason that clients must wait out
      * (disk full, audit broken or behind): 503 before reading. */
     bool (*must_refuse)(void *ctx);

@@ -38,12 +38,15 @@ struct http_server;
 struct tls_context;
 
 struct http_limits {
-    unsigned connections; /* of this server; more are answered 503 + close */
-    uint64_t body;        /* bytes on the wire: 413 */
-    uint64_t inflated;    /* bytes after gzip: 413 */
-    int64_t request_ms;   /* from the first byte to the last: 408 */
-    int64_t idle_ms;      /* between requests; 0 = HTTP_IDLE_MS */
-    uint64_t memory;      /* bodies and waiting arenas; 0 = HTTP_MEMORY_MAX */
+    unsigned connections; /* open ones; more are answered 503 + close */
+    /* Counts them for all servers that share this limit, whatever thread they
+     * are on; it outlives them. NULL: the limit is this server's own. */
+    _Atomic unsigned *open;
+    uint64_t body;      /* bytes on the wire: 413 */
+    uint64_t inflated;  /* bytes after gzip: 413 */
+    int64_t request_ms; /* from the first byte to the last: 408 */
+    int64_t idle_ms;    /* between requests; 0 = HTTP_IDLE_MS */
+    uint64_t memory;    /* bodies and waiting arenas; 0 = HTTP_MEMORY_MAX */
 };
 
 /* A complete request, its body inflated (also where gzip shows only in its
