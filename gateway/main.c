@@ -9,23 +9,28 @@
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 static const struct cmd_option config_only[] = {CMD_CONFIG_OPTION};
+static const struct cmd_option asking[] = {CMD_CONFIG_OPTION, CMD_TOKEN_OPTION};
 static const struct cmd_option config_site[] = {
     CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
     {"--site", "NAME", "which site; may be left out when there is one"},
 };
 static const struct cmd_option purge_options[] = {
     CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
     {"--site", "NAME", "which site; may be left out when there is one"},
     {"--dead", NULL, "the dead letters instead of what waits"},
 };
 static const struct cmd_option subject_options[] = {
     CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
     {"--site", "NAME", "which site; may be left out when there is one"},
     {"--file", "FILE", "identifiers, one a line; standard input if left out"},
     {"--receipt", NULL, "the lines are receipts, not identifiers"},
 };
 static const struct cmd_option token_options[] = {
     CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
     {"--role", "ROLE", "auditor, officer, operator, owner, app or developer"},
     {"--site", "NAME", "limit it to this site"},
     {"--label", "TEXT", "a note for the list"},
@@ -44,6 +49,7 @@ static const struct cmd_option show_options[] = {
 };
 static const struct cmd_option search_options[] = {
     CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
     {"--from", "TIME", "RFC 3339, from then on"},
     {"--to", "TIME", "RFC 3339, before then"},
     {"--act", "ACT", "record act, or row act with --rows"},
@@ -75,8 +81,8 @@ const struct cmd cmd_table[] = {
     {"reload", "",
      "Take over changed policies, certificates, origins and "
      "destinations; all or nothing.",
-     OPTIONS(config_only), cmd_remote},
-    {"status", "", "How the running gateway does.", OPTIONS(config_only),
+     OPTIONS(asking), cmd_remote},
+    {"status", "", "How the running gateway does.", OPTIONS(asking),
      cmd_remote},
     {"policy check", "FILE",
      "Check a policy as a load would; with --profile, each requirement.",
@@ -107,23 +113,23 @@ const struct cmd cmd_table[] = {
      OPTIONS(subject_options), cmd_subject},
     {"subject accept-loss", "",
      "Go on with the opt-out list as it is, though a newer one is lost.",
-     OPTIONS(config_only), cmd_remote},
+     OPTIONS(asking), cmd_remote},
     {"retention status", "", "What retention did last, and what is overdue.",
-     OPTIONS(config_only), cmd_remote},
-    {"retention run", "", "Ask retention to run now.", OPTIONS(config_only),
+     OPTIONS(asking), cmd_remote},
+    {"retention run", "", "Ask retention to run now.", OPTIONS(asking),
      cmd_remote},
-    {"keys status", "", "Ids and ages of keys and epochs.",
-     OPTIONS(config_only), cmd_remote},
-    {"spool status", "", "What waits for delivery.", OPTIONS(config_only),
+    {"keys status", "", "Ids and ages of keys and epochs.", OPTIONS(asking),
      cmd_remote},
-    {"spool dead", "", "Dead letters: cause, status, age.",
-     OPTIONS(config_only), cmd_remote},
+    {"spool status", "", "What waits for delivery.", OPTIONS(asking),
+     cmd_remote},
+    {"spool dead", "", "Dead letters: cause, status, age.", OPTIONS(asking),
+     cmd_remote},
     {"spool replay", "DESTINATION", "Try the dead letters again.",
      OPTIONS(config_site), cmd_remote},
     {"spool purge", "DESTINATION", "Throw away what waits.",
      OPTIONS(purge_options), cmd_remote},
-    {"destination list", "", "Destinations and how they do.",
-     OPTIONS(config_only), cmd_remote},
+    {"destination list", "", "Destinations and how they do.", OPTIONS(asking),
+     cmd_remote},
     {"destination test", "DESTINATION", "Could something be delivered now?",
      OPTIONS(config_site), cmd_remote},
     {"destination pause", "DESTINATION", "Stop delivering; events wait.",
@@ -132,14 +138,13 @@ const struct cmd cmd_table[] = {
      OPTIONS(config_site), cmd_remote},
     {"token add", "", "Make a token; it is shown once.", OPTIONS(token_options),
      cmd_token},
-    {"token list", "", "Tokens, without their text.", OPTIONS(config_only),
+    {"token list", "", "Tokens, without their text.", OPTIONS(asking),
      cmd_token_list},
-    {"token revoke", "ID", "Make a token worthless.", OPTIONS(config_only),
+    {"token revoke", "ID", "Make a token worthless.", OPTIONS(asking),
      cmd_remote},
-    {"site list", "", "Sites that the state knows.", OPTIONS(config_only),
-     cmd_site},
+    {"site list", "", "Sites that the state knows.", OPTIONS(asking), cmd_site},
     {"site retire", "ID", "Forget a site, so that a config may lack it.",
-     OPTIONS(config_only), cmd_site},
+     OPTIONS(asking), cmd_site},
     {"version", "", "Print the version.", NULL, 0, cmd_version},
     {NULL, NULL, NULL, NULL, 0, NULL},
 };

@@ -2,7 +2,9 @@
 
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/control.h"
+#include "lethe/gateway/keys/keyfile.h"
 #include "lethe/gateway/state.h"
+#include "lethe/gateway/tokens.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -146,15 +148,54 @@ static int print_answer(const struct cmd_line *l,
     return a->exit;
 }
 
+int cmd_read_token(const struct cmd_line *l, char **out)
+{
+    const char *path = cmd_value(l, "--token-file");
+    enum key_fault fault = KEY_FAULT_NONE;
+
+    *out = NULL;
+    if (path == NULL)
+        return CMD_OK;
+    if (secrets_init() != ST_OK)
+        return cmd_fail(CMD_WRONG, "libsodium cannot be initialised");
+    if (secret_text_load(path, TOKEN_TEXT_MAX, out, &fault) != ST_OK)
+        return cmd_fail(CMD_WRONG, "%s: %s", path, key_fault_text(fault));
+    return CMD_OK;
+}
+
+static int ask_at(const struct cmd_line *l, const char *path, struct slice args,
+                  int (*offline)(const struct cmd_line *l))
+{
+    struct control_answer answer;
+    char *token = NULL;
+    int code = cmd_read_token(l, &token);
+
+    if (code != CMD_OK)
+        return code;
+    control_answer_init(&answer);
+    enum status st = control_ask_as(path, l->cmd->words, args, token, &answer);
+    if (st == ST_OK)
+        code = print_answer(l, &answer);
+    else if (st == ST_UNKNOWN && offline != NULL && token == NULL)
+        code = offline(l);
+    else
+        code = cmd_fail(
+            CMD_WRONG, "%s",
+            st == ST_UNKNOWN  ? "no gateway is running for this config"
+            : st == ST_DENIED ? "the running gateway belongs to another user"
+                              : "the running gateway did not answer");
+    control_answer_free(&answer);
+    secret_free(token);
+    return code;
+}
+
 int cmd_ask(const struct cmd_line *l, struct slice args,
             int (*offline)(const struct cmd_line *l))
 {
     const char *config = cmd_value(l, "--config");
     struct conf_complaint complaint;
-    struct control_answer answer;
     struct conf *c = NULL;
     char path[CONF_PATH_MAX];
-    int code;
 
     if (config == NULL)
         return cmd_fail(CMD_USAGE, "%s needs --config FILE", l->cmd->words);
@@ -164,18 +205,5 @@ int cmd_ask(const struct cmd_line *l, struct slice args,
     conf_free(c);
     if (!fits)
         return cmd_fail(CMD_WRONG, "state_dir is too long a path");
-    control_answer_init(&answer);
-    enum status st = control_ask(path, l->cmd->words, args, &answer);
-    if (st == ST_OK)
-        code = print_answer(l, &answer);
-    else if (st == ST_UNKNOWN && offline != NULL)
-        code = offline(l);
-    else
-        code = cmd_fail(
-            CMD_WRONG, "%s",
-            st == ST_UNKNOWN  ? "no gateway is running for this config"
-            : st == ST_DENIED ? "the running gateway belongs to another user"
-                              : "the running gateway did not answer");
-    control_answer_free(&answer);
-    return code;
+    return ask_at(l, path, args, offline);
 }

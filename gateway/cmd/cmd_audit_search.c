@@ -6,6 +6,7 @@
 #include "lethe/gateway/cmd/cmd.h"
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/control.h"
+#include "lethe/gateway/keys/keyfile.h"
 #include "lethe/gateway/pending.h"
 #include "lethe/gateway/state.h"
 #include "lethe/gateway/system_clock.h"
@@ -177,28 +178,35 @@ static int note_for_later(const struct conf *c, const struct audit_query *q)
     return CMD_OK;
 }
 
-static int tell_gateway(const struct conf *c, const char *socket,
-                        const struct audit_query *q)
+static int tell_gateway(const struct cmd_line *l, const struct conf *c,
+                        const char *socket, const struct audit_query *q)
 {
     struct control_answer answer;
     struct buf args;
+    char *token = NULL;
+    int code = cmd_read_token(l, &token);
+
+    if (code != CMD_OK)
+        return code;
 
     control_answer_init(&answer);
     buf_init(&args, MEMBERS_MAX);
     buf_printf(&args, "{\"rows\":%s,", q->rows ? "true" : "false");
     put_by(q, &args);
     buf_put_char(&args, '}');
-    enum status st = args.failed ? ST_LIMIT
-                                 : control_ask(socket, "audit read",
-                                               buf_slice(&args), &answer);
-    int code = st == ST_OK && answer.exit == CMD_OK ? CMD_OK : CMD_WRONG;
-    if (st == ST_UNKNOWN)
+    enum status st = args.failed
+                         ? ST_LIMIT
+                         : control_ask_as(socket, "audit read",
+                                          buf_slice(&args), token, &answer);
+    code = st == ST_OK && answer.exit == CMD_OK ? CMD_OK : CMD_WRONG;
+    if (st == ST_UNKNOWN && token == NULL)
         code = note_for_later(c, q);
     else if (code != CMD_OK)
         (void)cmd_fail(code, "the gateway did not record this search, so "
                              "nothing is shown");
     buf_free(&args);
     control_answer_free(&answer);
+    secret_free(token);
     return code;
 }
 
@@ -209,7 +217,8 @@ static bool print_line(void *ctx, struct slice line)
            fputc('\n', stdout) != EOF;
 }
 
-static int search(const struct conf *c, const struct audit_query *q)
+static int search(const struct cmd_line *l, const struct conf *c,
+                  const struct audit_query *q)
 {
     char folder[CONF_PATH_MAX], socket[CONF_PATH_MAX];
     uint64_t found = 0;
@@ -220,7 +229,7 @@ static int search(const struct conf *c, const struct audit_query *q)
     if (access(folder, R_OK | X_OK) != 0)
         return cmd_fail(CMD_WRONG, "%s: there is no audit log that can be read",
                         folder);
-    int code = tell_gateway(c, socket, q);
+    int code = tell_gateway(l, c, socket, q);
     if (code != CMD_OK)
         return code;
     enum status st = audit_search(folder, q, print_line, NULL, &found);
@@ -250,7 +259,7 @@ int cmd_audit_search(const struct cmd *self, int argc, char **argv)
         return cmd_fail(CMD_USAGE, "%s needs --config FILE", self->words);
     if (conf_load(config, &c, &complaint) != ST_OK)
         return cmd_fail(CMD_WRONG, "%s", complaint.text);
-    code = search(c, &q);
+    code = search(&l, c, &q);
     conf_free(c);
     return code;
 }

@@ -117,8 +117,9 @@ def check_commands():
     text = read(page)
     shown = set(re.findall(r"^\.It Ic ((?:[a-z-]+ ?){1,2}?)(?= Ar| Op| Fl|$)", text, re.M))
     differ(page, "command", shown, real)
-    options = set(re.findall(r'\{"(--[a-z]+)"', main)) | {"--config", "--json", "--help"}
-    differ(page, "option", {"-" + o for o in re.findall(r"Fl (-[a-z]+)", text)}, options)
+    options = set(re.findall(r'\{"(--[a-z]+)"', main)) | {
+        "--config", "--token-file", "--json", "--help"}
+    differ(page, "option", {"-" + o for o in re.findall(r"Fl (-[a-z][a-z-]*)", text)}, options)
     for path in documents("."):
         for words in re.findall(r"\blethe ((?:[a-z]+)(?: [a-z][a-z-]+)?)", inline_code(path)):
             known = words in real or words.split(" ")[0] in {r for r in real if " " not in r}

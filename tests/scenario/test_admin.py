@@ -129,6 +129,71 @@ class Roles(Case):
         self.assertRegex(json.loads(out.splitlines()[-1])["who"], r"^adm:[0-9a-f]{12}$")
 
 
+class TokenFiles(Case):
+    """--token-file narrows a command to the token's role, sites and name."""
+
+    def file(self, token, mode=0o600):
+        path = os.path.join(self.g.folder, "token-%d" % len(os.listdir(self.g.folder)))
+        with open(path, "w") as f:
+            f.write(token + "\n")
+        os.chmod(path, mode)
+        return path
+
+    def run_as(self, token, *words, stdin=b""):
+        return self.g.run(*words, "--token-file", self.file(token), stdin=stdin)
+
+    def test_a_role_decides(self):
+        auditor, operator = self.tokens["auditor"], self.tokens["operator"]
+        self.assertEqual(self.run_as(auditor, "status")[0], 0)
+        code, out, err = self.run_as(auditor, "reload")
+        self.assertEqual((code, out), (1, "this token's role may not do that\n"))
+        code, out, err = self.run_as(auditor, "reload", "--json")
+        self.assertEqual((code, json.loads(out)["error"]), (1, "forbidden"))
+        self.assertEqual(self.run_as(operator, "destination", "pause", "any", "--site",
+                                     "mixbot")[0], 0)
+        self.assertEqual(self.run_as(operator, "destination", "resume", "any", "--site",
+                                     "mixbot")[0], 0)
+        for words in (("token", "add", "--role", "owner"), ("site", "retire", "0" * 16),
+                      ("subject", "accept-loss"), ("subject", "status")):
+            self.assertEqual(self.run_as(operator, *words, stdin=b"someone\n")[0], 1, words)
+        mine = self.token("app", "--site", "mixbot")
+        self.assertEqual(self.run_as(mine, "subject", "optout", "--site", "mixbot",
+                                     stdin=b"someone\n")[0], 0)
+        self.assertEqual(self.run_as(mine, "subject", "optout", "--site", "other",
+                                     stdin=b"someone\n")[0], 1)
+
+    def test_searches_are_the_tokens(self):
+        code, out, err = self.run_as(self.tokens["operator"], "audit", "search")
+        self.assertEqual((code, out), (1, ""))
+        code, out, err = self.run_as(self.tokens["auditor"], "audit", "search",
+                                     "--act", "audit.read")
+        self.assertEqual(code, 0, err)
+        self.assertRegex(json.loads(out.splitlines()[-1])["who"], "^adm:[0-9a-f]{12}$")
+
+    def test_files_that_are_refused(self):
+        auditor = self.tokens["auditor"]
+        for path, words in ((os.path.join(self.g.folder, "nosuch"), "no such file"),
+                            (self.file(auditor, 0o644), "mode"),
+                            (self.file(""), "not exactly one secret"),
+                            (self.file("x" * 65), "not exactly one secret")):
+            code, out, err = self.g.run("status", "--token-file", path)
+            self.assertEqual((code, out), (1, ""), path)
+            self.assertIn(words, err)
+        code, out, err = self.run_as(auditor[:-1] + "_", "status")
+        self.assertEqual(code, 1)
+        self.assertIn("not known, or expired", out)
+
+    def test_without_a_gateway_nobody_knows_tokens(self):
+        with Gateway() as g:
+            token = json.loads(g.run("token", "add", "--role", "officer", "--json")[1])
+            g.stop()
+            path = self.file(token["token"])
+            for words in (("subject", "status"), ("site", "list"), ("token", "list"),
+                          ("audit", "search")):
+                code, out, err = g.run(*words, "--token-file", path, stdin=b"x\n")
+                self.assertEqual((code, out), (1, ""), words)
+
+
 class Listener(Case):
     def test_methods(self):
         token = self.tokens["operator"]

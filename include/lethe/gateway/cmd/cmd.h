@@ -57,6 +57,11 @@ void cmd_help(const struct cmd *c);
 int cmd_ask(const struct cmd_line *l, struct slice args,
             int (*offline)(const struct cmd_line *l));
 
+/* The token of --token-file in secret memory, for control_ask_as(); NULL
+ * without the option. The caller gives it to secret_free(). Returns CMD_OK, or
+ * CMD_WRONG after saying why. */
+int cmd_read_token(const struct cmd_line *l, char **out);
+
 /* cmd_parse, then at least `positionals_min` arguments and a working
  * libsodium: how the commands on a policy begin. */
 int cmd_begin_policy(const struct cmd *self, int argc, char **argv,
@@ -70,6 +75,12 @@ int cmd_fail(int code, const char *format, ...)
 #define CMD_CONFIG_OPTION                                                      \
     {                                                                          \
         "--config", "FILE", "the gateway's lethe.json"                         \
+    }
+
+/* Where a role decides (storage.md section 1): for commands that ask. */
+#define CMD_TOKEN_OPTION                                                       \
+    {                                                                          \
+        "--token-file", "FILE", "act with this token's role"                   \
     }
 
 typedef int cmd_fn(const struct cmd *self, int argc, char **argv);
