@@ -101,6 +101,17 @@ class Api(unittest.TestCase):
             self.assertEqual(len(set(fell)), 10)
             self.assertLessEqual(set(fell), {r["sub"] for r in records(g, "optout.set")})
 
+    def test_r42_any_identifier_of_an_event_is_enough_wherever_it_stands(self):
+        with Gateway() as g:
+            opt_out(g, session_id="out")
+            kinds = ("session", "user_id", "device_id")
+            for n, kind in enumerate(kinds):
+                ids = {k: "in-%s" % k for k in kinds}
+                ids[kind] = "out"
+                g.post("/v1/events", numbered(n + 1, **ids))
+            g.post("/v1/events", numbered(9, "in", user_id="in-user", device_id="in-device"))
+            self.assertTrue(everywhere(g, [9]), arrived(g))
+
     def test_r60_an_app_token_lifts_all_of_a_user(self):
         with Gateway() as g:
             tokens = {role: re.search(r"\S{20,}", g.run("token", "add", "--role", role,
