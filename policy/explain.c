@@ -131,7 +131,10 @@ static void text_finding(const struct out *o, const struct finding *f)
         put_clean(b, &f->out);
         buf_put(b, SLICE(","));
     }
-    buf_printf(b, " %s", fate_name(f->fate));
+    if (f->rule != NULL && f->fate == FATE_RULE)
+        buf_put(b, SLICE(" dropped")); /* its rule follows */
+    else
+        buf_printf(b, " %s", fate_name(f->fate));
     if (f->rule != NULL)
         put_rule(o, f->rule->number);
     buf_put_char(b, '\n');

@@ -61,7 +61,7 @@ static void text_names_every_value_its_rule_and_its_fate(void **state)
         "event \"File Uploaded\" is \"file_upload\" by rule ",
         "store: cleared for audience by rule ",
         "  identifiers.session: \"s-1\" -> \"session\" \"",
-        "  identifiers.user: \"jane\" dropped by rule by rule ",
+        "  identifiers.user: \"jane\" dropped by rule ",
         "  context.url: \"https://m.example/jane\" -> \"url\" \"/other\", "
         "changed by rule ",
         "  context.title: \"Jane's\" dropped by rule",
