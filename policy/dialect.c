@@ -287,26 +287,46 @@ static size_t digits(struct slice s)
     return n;
 }
 
-/* "GA1.2.315691213.1760240992", as the _ga cookie has it, without its version
- * and depth; anything else as it is. */
-static struct slice bare_client_id(struct slice s)
+/* Behind "<prefix>1.2." or "<prefix>1.2-3.", the version and depth of Google's
+ * cookies; SLICE_NONE if it is none of them. */
+static struct slice behind_version(struct slice s, struct slice prefix)
 {
-    struct slice rest = s;
-
-    if (!slice_starts(rest, SLICE("GA")))
-        return s;
-    rest = slice_skip(rest, 2);
+    if (!slice_starts(s, prefix))
+        return SLICE_NONE;
+    s = slice_skip(s, prefix.len);
     for (unsigned part = 0; part < 2; part++) {
-        size_t n = digits(rest);
-        if (n == 0 || n == rest.len || rest.at[n] != '.')
-            return s;
-        rest = slice_skip(rest, n + 1);
+        size_t n = digits(s);
+        if (n > 0 && part == 1 && n < s.len && s.at[n] == '-') {
+            size_t depth = digits(slice_skip(s, n + 1));
+            n = depth > 0 ? n + 1 + depth : 0;
+        }
+        if (n == 0 || n >= s.len || s.at[n] != '.')
+            return SLICE_NONE;
+        s = slice_skip(s, n + 1);
     }
+    return s;
+}
+
+/* "GA1.2.315691213.1760240992", as the _ga cookie has it, without its version
+ * and depth; the session's number of "GS1.1.1760240992.5..." and
+ * "GS2.1.s1760240992$o5...", the _ga_ cookies; anything else as it is. */
+static struct slice bare_google_id(struct slice s)
+{
+    struct slice rest = behind_version(s, SLICE("GA"));
     size_t first = digits(rest);
     struct slice second = slice_skip(rest, first + 1);
-    bool two = first > 0 && first < rest.len && rest.at[first] == '.' &&
-               second.len > 0 && digits(second) == second.len;
-    return two ? rest : s;
+
+    if (first > 0 && first < rest.len && rest.at[first] == '.' &&
+        second.len > 0 && digits(second) == second.len)
+        return rest;
+    rest = behind_version(s, SLICE("GS"));
+    if (rest.len > 0 && rest.at[0] == 's')
+        rest = slice_skip(rest, 1);
+    first = digits(rest);
+    if (first > 0 && first < rest.len &&
+        (rest.at[first] == '.' || rest.at[first] == '$'))
+        return slice_head(rest, first);
+    return s;
 }
 
 enum status dialect_canonical(struct slice exact, struct arena *a,
@@ -316,7 +336,7 @@ enum status dialect_canonical(struct slice exact, struct arena *a,
 
     if (slice_starts(exact, SLICE("$device:")) && exact.len > 8)
         exact = slice_skip(exact, 8);
-    exact = bare_client_id(exact);
+    exact = bare_google_id(exact);
 
     while (upper < exact.len && !is_upper(exact.at[upper]))
         upper++;

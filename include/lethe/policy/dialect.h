@@ -101,7 +101,8 @@ struct slice dialect_error_body(const struct dialect_route *r,
 
 /* The form of an identifier that opt-out tags are made of, whatever dialect it
  * came by and in whatever form a person finds it: e-mail-shaped text in lower
- * case; without Mixpanel's "$device:"; a _ga cookie's "GA1.2.a.b" as "a.b";
+ * case; without Mixpanel's "$device:"; a _ga cookie's "GA1.2.a.b" as "a.b", a
+ * _ga_ cookie's "GS1.1.n..." as "n";
  * else its exact bytes (docs/clients.md). Errors: ST_NOMEM. */
 enum status dialect_canonical(struct slice exact, struct arena *a,
                               struct slice *out) MUST_CHECK;
