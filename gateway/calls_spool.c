@@ -80,9 +80,11 @@ static void done(struct gateway *g, const struct control_call *call,
         call_fail(out, 1, status_name(st), "that could not be done");
         return;
     }
-    (void)gateway_record(g, act, call->who, "chg:operator", false, NULL,
-                         "{\"destination\":\"%s\",\"count\":%llu}",
-                         to->conf->name, (unsigned long long)count);
+    (void)gateway_record(
+        g, act, call->who, "chg:operator", false, NULL,
+        "{\"site\":\"%s\",\"destination\":\"%s\",\"count\":%llu}",
+        call_site(g, call, out)->conf->name, to->conf->name,
+        (unsigned long long)count);
     buf_printf(&out->text, "%s: done, %llu events\n", to->conf->name,
                (unsigned long long)count);
     buf_printf(&out->data, "{\"destination\":\"%s\",\"count\":%llu}",

@@ -150,6 +150,9 @@ class Filters(unittest.TestCase):
         self.g.run("destination", "resume", "any", check=True)
         found = search(self.g, "--destination", "any")
         self.assertIn("destination.pause", [r["act"] for r in found])
+        found = search(self.g, "--destination", "any", "--site", "mixbot")
+        self.assertIn("destination.pause", [r["act"] for r in found])
+        self.assertEqual(search(self.g, "--destination", "any", "--site", "other"), [])
         self.assertNotIn("gate.start", [r["act"] for r in found])
 
     def test_formats(self):

@@ -81,7 +81,7 @@ class Network(Case):
             self.deliver(g, 13)
             wait_until("no dead letter", lambda: destination(g, "any")["dead"] == 0)
             found = wait_until("its record", lambda: records(g, "dead.replay"))
-            self.assertEqual(found, [{"destination": "any", "count": 1}])
+            self.assertEqual(found, [{"site": "mixbot", "destination": "any", "count": 1}])
 
     def test_a_refused_login_or_place_is_no_event_s_fault(self):
         with Gateway() as g:

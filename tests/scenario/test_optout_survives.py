@@ -15,6 +15,8 @@ class Survives(unittest.TestCase):
         with Gateway(recorder=recorder) as g:
             g.post("/v1/events", [numbered(1, "gone"), numbered(2)])
             wait_until("a try", lambda: recorder.requests)
+            wait_until("the local ones", lambda: all(
+                arrived(g)[d] == [1, 2] for d in ("store", "file")))
             opt_out(g, session_id="gone", user_id="u")
             steps = [("reload", lambda: g.run("reload", check=True)), ("restart", g.restart),
                      ("kill -9", lambda: (g.kill(), g.start()))]
