@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 from fakeclock import FakeClock
-from harness import Gateway, event, main, wait_until
+from harness import PATIENCE_S, Gateway, event, main, wait_until
 
 YES = {"product": True}
 PLACES = int(os.environ.get("LETHE_TAMPER_PLACES", "12"))
@@ -30,7 +30,8 @@ class Tamper(unittest.TestCase):
         cls.send(clock, 0)
         clock.move(days=1)
         wait_until("a second segment", lambda: cls.segments() > 1 or
-                   g.run("audit", "search", "--limit", "1", check=True) is None)
+                   g.run("audit", "search", "--limit", "1", check=True) is None,
+                   seconds=6 * PATIENCE_S)  # 250 commands, each a process
         cls.send(clock, 1)
         g.stop()
         cls.original = os.path.join(g.folder, "original")
