@@ -107,6 +107,7 @@ static const struct conf_site *offline_site(const struct cmd_line *l,
 static int note(const struct offline *o, enum audit_record_act act,
                 const char *why, const char *members)
 {
+    assert(o->conf != NULL);
     enum status st = pending_add(o->conf->state_dir, act, why, members,
                                  system_clock()->wall_ms(NULL));
 
