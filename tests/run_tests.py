@@ -88,8 +88,9 @@ def main():
                 bad.append((name, text))
     for name, text in bad:
         print("\n---- %s ----\n%s" % (name, text[-6000:]))
-    print("%d passed, %d failed%s" % (passed, failed,
-                                      ", %d skipped" % skipped if skipped else ""))
+    if skipped:
+        print("%d skipped" % skipped)
+    print("%d passed, %d failed" % (passed, failed))
     sys.exit(1 if failed else 0)
 
 

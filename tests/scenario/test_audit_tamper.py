@@ -25,8 +25,10 @@ class Tamper(unittest.TestCase):
         number divisible by 256, and searches make records."""
         cls.random = random.Random(58)
         cls.folder = tempfile.mkdtemp(prefix="lethe-tamper-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         clock = FakeClock(cls.folder)
         cls.g = g = Gateway(faketime=clock.path)
+        cls.addClassCleanup(g.close)  # when the rest of this fails, too
         cls.send(clock, 0)
         clock.move(days=1)
         wait_until("a second segment", lambda: cls.segments() > 1 or
@@ -56,11 +58,6 @@ class Tamper(unittest.TestCase):
     @classmethod
     def segments(cls):
         return len(os.listdir(os.path.join(cls.g.state, "audit", "seg")))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.g.close()
-        shutil.rmtree(cls.folder, ignore_errors=True)
 
     def setUp(self):
         self.copy = os.path.join(self.g.folder, "copy")

@@ -5,7 +5,7 @@ import json
 import unittest
 
 from fakeclock import FakeClock
-from harness import Gateway, Recorder, main, wait_until
+from harness import PATIENCE_S, Gateway, Recorder, main, wait_until
 from optouts import arrived, everywhere, numbered, numbers, opt_out
 
 
@@ -78,7 +78,9 @@ class Survives(unittest.TestCase):
             opt_out(g, session_id="gone")
             tries = len(recorder.requests)
             recorder.answer = 200
-            wait_until("the other one", lambda: numbers(recorder.accepted()) == [2])
+            # Each 503 has doubled the wait for the next try.
+            wait_until("the other one", lambda: numbers(recorder.accepted()) == [2],
+                       seconds=4 * PATIENCE_S)
             for n, move in ((10, {"hours": 24}), (20, {"hours": 24}), (30, {"hours": -96})):
                 clock.move(**move)
                 g.post("/v1/events", [numbered(n, "gone", timestamp=clock.text()),
