@@ -65,6 +65,8 @@ static const struct cmd_option search_options[] = {
 static const struct cmd_option verify_options[] = {
     CMD_CONFIG_OPTION,
     {"--rows", NULL, "recount every row (always on for now)"},
+    {"--checkpoint", "FILE", "write the log's checkpoint to this new file"},
+    {"--since", "FILE", "the log must begin with this older checkpoint"},
 };
 
 #define OPTIONS(list) list, COUNT(list)

@@ -2,7 +2,6 @@
 #include "verify_internal.h"
 
 #include "lethe/audit_codes.h"
-#include "lethe/gateway/audit/merkle.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -35,7 +34,7 @@ static void join_level(uint8_t (*hashes)[HASH_BYTES], size_t count)
         memmove(hashes[count / 2], hashes[count - 1], HASH_BYTES);
 }
 
-static void root_text(const uint8_t hash[HASH_BYTES], char out[45])
+void root_text(const uint8_t hash[HASH_BYTES], char out[45])
 {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
                                 "qrstuvwxyz0123456789+/";

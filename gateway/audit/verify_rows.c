@@ -199,15 +199,31 @@ static bool check_delivery(struct verify *v, const struct record_view *r)
            fault(v, r->i, "is not a delivery as they are written");
 }
 
-/* A change of the rows mode is said by gate.start alone. */
+/* The value behind `key` in a start's d; absent: SLICE_NONE. */
+static bool start_value(const struct record_view *r, struct slice key,
+                        struct slice *out)
+{
+    struct slice d = r->d;
+
+    *out = SLICE_NONE;
+    while (d.len > 0 && !take_text(&d, key))
+        d = slice_skip(d, 1);
+    return d.len == 0 || take_string(&d, out);
+}
+
+/* The log's name, and a change of the rows mode, are said by gate.start. */
 static bool note_start(struct verify *v, const struct record_view *r)
 {
-    struct slice d = r->d, mode = SLICE_NONE;
+    struct slice mode, origin;
+    char *name = v->report->head.origin;
 
-    while (d.len > 0 && !take_text(&d, SLICE("\"rows\":")))
-        d = slice_skip(d, 1);
-    if (d.len > 0 && !take_string(&d, &mode))
+    if (!start_value(r, SLICE("\"rows\":"), &mode) ||
+        !start_value(r, SLICE("\"origin\":"), &origin) ||
+        origin.len > AUDIT_ORIGIN_MAX)
         return fault(v, r->i, "is not a start as they are written");
+    if (origin.len > 0)
+        memcpy(name, origin.at, origin.len);
+    name[origin.len] = '\0';
     v->mode = slice_eq(mode, SLICE("dropped")) ? MODE_DROPPED
               : slice_eq(mode, SLICE("none"))  ? MODE_NONE
                                                : MODE_ALL;
@@ -268,7 +284,7 @@ static enum status check_lines(struct verify *v, bool is_last, bool *any_batch)
             (void)fault(v, v->next_i, "is not a record as they are written");
             return ST_OK;
         }
-        if (!check_record(v, &r, any_batch))
+        if (!check_record(v, &r, any_batch) || !tree_grow(v, line))
             return ST_OK;
         tell(v);
     }
@@ -309,7 +325,7 @@ static enum status check_segments(struct verify *v)
     bool any_batch = false;
     enum status st;
 
-    if (!check_beginning(v))
+    if (!check_beginning(v) || !tree_begin(v))
         return ST_OK;
     while ((st = segments_next(&v->files)) == ST_OK) {
         size_t at = v->files.at;
@@ -327,6 +343,8 @@ static enum status check_segments(struct verify *v)
         if (st != ST_OK || v->report->verdict == AUDIT_TAMPERED)
             return st;
     }
+    if (st == ST_END)
+        (void)tree_end(v);
     return st == ST_END ? ST_OK : st;
 }
 
@@ -343,9 +361,15 @@ static void conclude(const struct verify *v)
                          " rows kept of %" PRIu64 " decisions; this log does "
                          "not keep a row for each)",
                    r->records, r->rows, r->decisions);
+    if (v->since != NULL)
+        (void)snprintf(r->text + strlen(r->text),
+                       sizeof(r->text) - strlen(r->text),
+                       "; the first %" PRIu64 " are those of the checkpoint",
+                       v->since->size);
 }
 
 enum status audit_verify_rows(const char *folder,
+                              const struct audit_checkpoint *since,
                               void (*progress)(void *ctx, uint64_t records,
                                                uint64_t rows),
                               void *ctx, struct audit_report *out)
@@ -357,6 +381,7 @@ enum status audit_verify_rows(const char *folder,
     if (v == NULL)
         return ST_NOMEM;
     v->report = &report;
+    v->since = since;
     v->progress = progress;
     v->ctx = ctx;
     st = segments_open(folder, &v->files);

@@ -61,7 +61,7 @@ static void expect_tampered(void)
 {
     struct audit_report r;
 
-    if (audit_verify_rows(folder, NULL, NULL, &r) != ST_OK ||
+    if (audit_verify_rows(folder, NULL, NULL, NULL, &r) != ST_OK ||
         r.verdict != AUDIT_TAMPERED)
         abort();
 }
@@ -97,7 +97,7 @@ static void flip_record(const uint8_t *data)
         return;
     if (bound)
         expect_tampered();
-    else if (audit_verify_rows(folder, NULL, NULL, &r) != ST_OK ||
+    else if (audit_verify_rows(folder, NULL, NULL, NULL, &r) != ST_OK ||
              r.verdict == AUDIT_SOUND)
         abort();
 }

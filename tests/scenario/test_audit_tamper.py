@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """R58 with the real binary: a log that the gateway wrote, changed by somebody
 who can write its files; `lethe audit verify --rows` must end with 1 and name
-the first bad record. (What only signatures can show, a cut of the newest
-records or a whole history written anew, is theirs.)"""
+the first bad record. A cut of the newest records, and a history written anew,
+are found by whoever kept a checkpoint of the log."""
+import base64
+import hashlib
 import json
 import os
 import random
@@ -76,8 +78,8 @@ class Tamper(unittest.TestCase):
         with open(self.path("seg", k), "wb") as f:
             f.write(b"".join(lines))
 
-    def verify(self):
-        code, out, err = self.g.run("audit", "verify", self.copy, "--rows", "--json")
+    def verify(self, *more):
+        code, out, err = self.g.run("audit", "verify", self.copy, "--rows", "--json", *more)
         self.assertEqual(err, "")
         return code, json.loads(out)
 
@@ -239,6 +241,113 @@ class Tamper(unittest.TestCase):
         self.save(foreign, 1)
         first = next(json.loads(line)["i"] for line in lines if b'"cum"' in line)
         self.assert_bad(first, "foreign")
+
+    # -- with a checkpoint kept elsewhere -----------------------------------
+
+    def all_lines(self):
+        return [line for k in range(2) for line in self.lines(k)]
+
+    def checkpoint(self, size, origin=None, root=None):
+        """A checkpoint as its definition has it, made without Lethe."""
+        lines = self.all_lines()
+        start = json.loads(lines[0])
+        text = "%s\n%d\n%s\n" % (
+            origin or start["d"]["origin"], size,
+            root or base64.b64encode(tree([line[:-1] for line in lines[:size]])).decode())
+        path = os.path.join(self.g.folder, "kept")
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    def assert_since(self, kept, code, says):
+        got, report = self.verify("--since", kept)
+        self.assertEqual(got, code, report)
+        self.assertIn(says, report["message"])
+
+    def test_the_checkpoint_is_the_tree_of_the_lines(self):
+        path = os.path.join(self.g.folder, "head")
+        if os.path.exists(path):
+            os.unlink(path)
+        code, report = self.verify("--checkpoint", path)
+        self.assertEqual(code, 2)
+        with open(path) as f, open(self.checkpoint(len(self.all_lines()))) as g:
+            text = f.read()
+            self.assertEqual(text, g.read())
+        self.assertEqual(text.split("\n")[2], report["root"])
+        self.assert_since(path, 2, "are those of the checkpoint")
+        code, out, err = self.g.run("audit", "verify", self.copy, "--checkpoint", path)
+        self.assertEqual(code, 1)  # an older one is never written over
+        self.assertIn("is there already", err)
+
+    def test_every_older_checkpoint_is_a_beginning(self):
+        count = len(self.all_lines())
+        for size in [0, 1, 2, 255, 256, 257, count - 1] + self.places(count, PLACES):
+            self.assert_since(self.checkpoint(size), 2, "the first %d are" % size)
+
+    def test_a_cut_tail(self):
+        """The newest records gone, at the line's end: only a checkpoint tells."""
+        kept = self.checkpoint(len(self.all_lines()))
+        lines, first = self.lines(1), len(self.lines(0))
+        for left in range(len(lines) - 1, 0, -1):
+            self.save(lines[:left], 1)
+            code, report = self.verify()
+            self.assertEqual(code, 2, report)
+            self.assert_since(kept, 1, "is missing: the checkpoint counted")
+            self.assertEqual(self.verify("--since", kept)[1]["bad_index"], first + left)
+
+    def test_free_text_and_a_history_written_anew(self):
+        """Names, reasons and numbers that no sum binds."""
+        kept = self.checkpoint(len(self.all_lines()))
+        for k in range(2):
+            lines = self.lines(k)
+            for i in self.places(len(lines), PLACES):
+                anew = list(lines)
+                anew[i] = re.sub(rb'"who":"[a-z]+:', b'"who":"adm:', lines[i])
+                self.save(anew, k)
+                self.assert_since(kept, 2 if anew == lines else 1,
+                                  "are those" if anew == lines else "are not those")
+            self.save(lines, k)
+
+    def test_an_old_copy_put_back(self):
+        kept = self.checkpoint(len(self.all_lines()))
+        for kind in ("seg", "rows"):
+            os.unlink(self.path(kind, 1))
+        self.assert_since(kept, 1, "is missing")
+
+    def test_another_logs_checkpoint(self):
+        count = len(self.all_lines())
+        self.assert_since(self.checkpoint(count, origin="gw2.example.eu/audit"), 1,
+                          "of another log")
+        other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+        self.assert_since(self.checkpoint(count, root=other), 1, "are not those")
+
+    def test_what_is_no_checkpoint(self):
+        path = self.checkpoint(3)
+        with open(path) as f:
+            good = f.read()
+        origin, size, root, _ = good.split("\n")
+        for text in ("", good[:-1], good + "x\n", good + "\n", "\n3\n%s\n" % root,
+                     "%s\n03\n%s\n" % (origin, root), "%s\n-3\n%s\n" % (origin, root),
+                     "%s\n3\n%s\n" % (origin, root[:-2] + "B="), good.replace("\n", "\r\n"),
+                     "%s\n3\n%s\n" % (origin, root[:-1])):
+            with open(path, "w", newline="") as f:
+                f.write(text)
+            code, out, err = self.g.run("audit", "verify", self.copy, "--since", path)
+            self.assertEqual((code, out), (3, ""), text)
+        code, out, err = self.g.run("audit", "verify", self.copy, "--since", path + ".none")
+        self.assertEqual((code, out), (3, ""))
+
+
+def tree(leaves):
+    """RFC 6962, section 2.1, as it is written there."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\0" + leaves[0]).digest()
+    k = 1
+    while k * 2 < len(leaves):
+        k *= 2
+    return hashlib.sha256(b"\1" + tree(leaves[:k]) + tree(leaves[k:])).digest()
 
 
 if __name__ == "__main__":

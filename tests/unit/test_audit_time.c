@@ -47,7 +47,7 @@ static void assert_sound(struct fixture *f)
 {
     struct audit_report r;
 
-    assert_int_equal(audit_verify_rows(f->folder, NULL, NULL, &r), ST_OK);
+    assert_int_equal(audit_verify_rows(f->folder, NULL, NULL, NULL, &r), ST_OK);
     if (r.verdict != AUDIT_INCOMPLETE)
         print_message("%s\n", r.text);
     assert_int_equal(r.verdict, AUDIT_INCOMPLETE);

@@ -73,7 +73,7 @@ static struct audit_report verify(struct fixture *f)
 {
     struct audit_report r;
 
-    assert_int_equal(audit_verify_rows(f->folder, NULL, NULL, &r), ST_OK);
+    assert_int_equal(audit_verify_rows(f->folder, NULL, NULL, NULL, &r), ST_OK);
     return r;
 }
 
@@ -94,7 +94,8 @@ static void another_hands_log_is_sound(void **state)
 
     (void)state;
     assert_int_equal(
-        audit_verify_rows("tests/data/audit/golden", NULL, NULL, &r), ST_OK);
+        audit_verify_rows("tests/data/audit/golden", NULL, NULL, NULL, &r),
+        ST_OK);
     assert_int_equal(r.verdict, AUDIT_INCOMPLETE);
     assert_int_equal(r.records, 9);
     assert_int_equal(r.rows, 8);
@@ -492,6 +493,122 @@ static void search_times_meet(void **state)
     assert_true(search(f, before).count > 0 && search(f, after).count > 0);
 }
 
+/* Checkpoints of tests/data/audit/vectors.json, without their signatures. */
+#define LOG7 "tests/data/audit/log7"
+#define CHECKPOINT7                                                            \
+    "gw1.example.eu/audit\n7\nvSEJfn/U4WgOplQLGYLR4rlo6ihKeR56+i8LbEFNZfo=\n"
+#define CHECKPOINT3                                                            \
+    "gw1.example.eu/audit\n3\nwjqQPY6K9DuYk0uV38XqCzCqTKzJEePEeUmsFA8+17U=\n"
+#define CHECKPOINT0                                                            \
+    "gw1.example.eu/audit\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+
+static struct audit_report verify_since(const char *folder, const char *text)
+{
+    struct audit_checkpoint c;
+    struct audit_report r;
+
+    assert_int_equal(audit_checkpoint_read(slice_of(text), &c), ST_OK);
+    assert_int_equal(audit_verify_rows(folder, &c, NULL, NULL, &r), ST_OK);
+    return r;
+}
+
+static void another_hands_checkpoints_hold(void **state)
+{
+    struct audit_report r = verify_since(LOG7, CHECKPOINT7);
+
+    (void)state;
+    assert_int_equal(r.verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(r.head.size, 7);
+    assert_non_null(strstr(CHECKPOINT7, r.head.root));
+    assert_int_equal(verify_since(LOG7, CHECKPOINT3).verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(verify_since(LOG7, CHECKPOINT0).verdict, AUDIT_INCOMPLETE);
+}
+
+/* Also bytes that no sum binds: names, reasons, free text, the last record. */
+static void r58_each_byte_is_bound_by_a_checkpoint(void **state)
+{
+    struct fixture *f = *state;
+    size_t seg_len, rows_len;
+    char *seg = fixture_load(LOG7, SEG0, &seg_len);
+    char *rows = fixture_load(LOG7, ROWS0, &rows_len);
+
+    assert_true(seg != NULL && rows != NULL);
+    assert_true(fixture_save(f->folder, ROWS0, rows, rows_len));
+    for (size_t at = 0; at < seg_len; at++) {
+        seg[at] ^= 1;
+        assert_true(fixture_save(f->folder, SEG0, seg, seg_len));
+        assert_int_equal(verify_since(f->folder, CHECKPOINT7).verdict,
+                         AUDIT_TAMPERED);
+        seg[at] ^= 1;
+    }
+    for (size_t left = 0; left < seg_len; left++) { /* cut off anywhere */
+        assert_true(fixture_save(f->folder, SEG0, seg, left));
+        assert_int_equal(verify_since(f->folder, CHECKPOINT7).verdict,
+                         AUDIT_TAMPERED);
+    }
+    free(seg);
+    free(rows);
+    put_back(f);
+}
+
+static void a_checkpoint_has_one_spelling(void **state)
+{
+    static const char root[] = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    char text[AUDIT_ORIGIN_MAX + 100], origin[AUDIT_ORIGIN_MAX + 2];
+    struct audit_checkpoint c;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, AUDIT_CHECKPOINT_TEXT_MAX);
+    for (size_t len = 0; len <= AUDIT_ORIGIN_MAX + 1; len++) {
+        memset(origin, 'o', len);
+        origin[len] = '\0';
+        (void)snprintf(text, sizeof(text), "%s\n18446744073709551615\n%s\n",
+                       origin, root);
+        enum status st = audit_checkpoint_read(slice_of(text), &c);
+        assert_int_equal(st, len > 0 && len <= AUDIT_ORIGIN_MAX ? ST_OK
+                                                                : ST_SYNTAX);
+        if (st != ST_OK)
+            continue;
+        assert_true(c.size == UINT64_MAX);
+        buf_reset(&out);
+        audit_checkpoint_put(&c, &out);
+        assert_false(out.failed);
+        assert_true(slice_eq(buf_slice(&out), slice_of(text)));
+    }
+    buf_free(&out);
+    (void)snprintf(text, sizeof(text), "o\n18446744073709551616\n%s\n", root);
+    assert_int_equal(audit_checkpoint_read(slice_of(text), &c), ST_SYNTAX);
+}
+
+/* A log without its beginning cannot be compared, and says no checkpoint. */
+static void a_log_without_its_beginning_has_no_checkpoint(void **state)
+{
+    static const char line[] =
+        "{\"v\":1,\"i\":256,\"t\":\"2026-11-22T09:00:00.000Z\","
+        "\"act\":\"gate.start\",\"who\":\"gw:gw1\",\"why\":\"boot\","
+        "\"out\":\"ok\",\"d\":{\"origin\":\"gw1.example.eu/audit\"}}\n";
+    struct fixture *f = *state;
+    char path[256];
+    struct audit_report r;
+
+    (void)snprintf(path, sizeof(path), "%s/" SEG0, f->folder);
+    assert_int_equal(unlink(path), 0);
+    assert_true(fixture_save(f->folder, "seg/000000000256.jsonl", line,
+                             sizeof(line) - 1));
+    assert_true(fixture_save(f->folder, "minimum-index", "256\n", 4));
+    r = verify(f);
+    assert_int_equal(r.verdict, AUDIT_INCOMPLETE);
+    assert_string_equal(r.head.origin, "");
+    assert_int_equal(verify_since(f->folder, CHECKPOINT7).verdict,
+                     AUDIT_TAMPERED);
+    (void)snprintf(path, sizeof(path), "%s/seg/000000000256.jsonl", f->folder);
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/minimum-index", f->folder);
+    assert_int_equal(unlink(path), 0);
+    put_back(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +624,10 @@ int main(void)
         cmocka_unit_test(r58_doubled_and_swapped_lines_are_found),
         cmocka_unit_test(r58_lines_that_are_no_records_are_found),
         cmocka_unit_test(an_unfinished_end_is_no_fault),
+        cmocka_unit_test(another_hands_checkpoints_hold),
+        cmocka_unit_test(r58_each_byte_is_bound_by_a_checkpoint),
+        cmocka_unit_test(a_checkpoint_has_one_spelling),
+        cmocka_unit_test(a_log_without_its_beginning_has_no_checkpoint),
         cmocka_unit_test(search_filters_records),
         cmocka_unit_test(search_filters_decisions),
         cmocka_unit_test(search_filters_by_destination),
