@@ -41,8 +41,9 @@ class Reconcile(unittest.TestCase):
 
             def decided():
                 batches = [r["d"] for r in search(g, "--act", "batch")]
-                return batches if sum(d["in"] for d in batches) == 100 else None
-            batches = wait_until("100 decisions", decided)
+                told = sum(n for d in batches for _, n in d["ref"])
+                return batches if sum(d["in"] for d in batches) == 100 and told == 3 else None
+            batches = wait_until("100 decisions and what was refused", decided)
             rows = search(g, "--rows")
             page = g.admin("GET", "/metrics").body.decode()
             metric = sum(int(m) for m in re.findall(

@@ -124,7 +124,7 @@ static void assert_allowed(const struct policy *p, const char *gcs,
         consent_mode_read_npa(SLICE("1"), &s.mode);
     consent_decide(p, &s, OPTOUT_NONE, &out);
     for (unsigned i = 0; i < COUNT; i++)
-        if ((out.allowed >> i & 1u) != 0)
+        if (((unsigned)out.allowed >> i & 1u) != 0)
             got[len++] = letters[i];
     if (strcmp(got, want) != 0)
         fail_msg("%s %s: got %s, want %s", gcs, gcd, got, want);
