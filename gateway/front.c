@@ -304,19 +304,19 @@ static void preflight(struct visit *v)
     http_answer(v->x, &answer);
 }
 
-/* 404, or 405 with the methods that the path has. */
+/* 404, or 405 with the methods that the path has. An SDK's GET brings events:
+ * there is no HEAD of it. */
 static void no_such_thing(struct visit *v)
 {
-    bool get = takes(v->path, SLICE("GET")),
-         post = takes(v->path, SLICE("POST"));
+    bool post = takes(v->path, SLICE("POST"));
 
-    if (!get && !post)
-        v->allow = SLICE_NONE;
-    else if (!get)
-        v->allow = SLICE("POST, OPTIONS");
-    else
+    if (takes(v->path, SLICE("HEAD")))
         v->allow = post ? SLICE("GET, HEAD, POST, OPTIONS")
                         : SLICE("GET, HEAD, OPTIONS");
+    else if (takes(v->path, SLICE("GET")))
+        v->allow = post ? SLICE("GET, POST, OPTIONS") : SLICE("GET, OPTIONS");
+    else
+        v->allow = post ? SLICE("POST, OPTIONS") : SLICE_NONE;
     visit_error(v, v->allow.len > 0 ? 405 : 404);
 }
 

@@ -83,10 +83,10 @@ static enum status add_tokens(struct dialect_call *c,
                               const struct json_node *root)
 {
     if (root->type != JSON_ARRAY)
-        return dialect_add_key(c, mixpanel_token(root));
+        return mixpanel_add_tokens(c, root);
     for (const struct json_node *n = json_first(root); n != NULL;
          n = json_next(root, n)) {
-        enum status st = dialect_add_key(c, mixpanel_token(n));
+        enum status st = mixpanel_add_tokens(c, n);
         if (st != ST_OK)
             return st;
     }

@@ -17,8 +17,9 @@ enum status mixpanel_profile_read(const struct json_node *update,
                                   const struct beacon *b, struct arena *a,
                                   struct hit *out) MUST_CHECK;
 
-/* The project's token in an event or a profile update; SLICE_NONE if there is
- * none. */
-struct slice mixpanel_token(const struct json_node *item);
+/* Add the project's token of an event or a profile update to the keys, from
+ * each place where it may stand. Errors: as dialect_add_key(). */
+enum status mixpanel_add_tokens(struct dialect_call *c,
+                                const struct json_node *item) MUST_CHECK;
 
 #endif

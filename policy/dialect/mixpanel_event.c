@@ -15,14 +15,15 @@ static struct slice text_of(const struct json_node *object, struct slice key)
     return dialect_scalar(object, key, &text) ? text : SLICE_NONE;
 }
 
-struct slice mixpanel_token(const struct json_node *item)
+enum status mixpanel_add_tokens(struct dialect_call *c,
+                                const struct json_node *item)
 {
     const struct json_node *properties = json_member(item, SLICE("properties"));
-    struct slice token = text_of(item, SLICE("$token"));
+    enum status st = dialect_add_key(c, text_of(item, SLICE("$token")));
 
-    if (token.len == 0 && properties != NULL)
-        token = text_of(properties, SLICE("token"));
-    return token;
+    if (st == ST_OK)
+        st = dialect_add_key(c, text_of(properties, SLICE("token")));
+    return st;
 }
 
 /* ---- who ---------------------------------------------------------------- */
@@ -43,6 +44,32 @@ static enum status add_distinct(struct hit *h, struct slice distinct,
         return ST_OK;
     return hit_add_identifier(h, user.len == 0 ? ID_USER : ID_OTHER, distinct,
                               a);
+}
+
+/* Those whom $merge makes one. What is neither text nor number could not be
+ * asked for on the opt-out list: ST_TYPE. */
+static enum status add_merged(struct hit *h, const struct json_node *object,
+                              struct arena *a)
+{
+    const struct json_node *list = json_member(object, SLICE("$distinct_ids"));
+    struct slice text;
+
+    if (list == NULL || list->type != JSON_ARRAY) {
+        if (!dialect_scalar(object, SLICE("$distinct_ids"), &text))
+            return ST_TYPE;
+        return hit_add_identifier(h, ID_OTHER, text, a);
+    }
+    for (const struct json_node *n = json_first(list); n != NULL;
+         n = json_next(list, n)) {
+        if (n->type == JSON_NULL)
+            continue;
+        if (n->type != JSON_STRING && n->type != JSON_NUMBER)
+            return ST_TYPE;
+        enum status st = hit_add_identifier(h, ID_OTHER, n->text, a);
+        if (st != ST_OK)
+            return st;
+    }
+    return ST_OK;
 }
 
 /* `object` are an event's properties or a profile update; `distinct_key` is
@@ -78,7 +105,7 @@ static enum status add_people(struct hit *h, const struct json_node *object,
             return ST_TYPE;
         st = hit_add_identifier(h, more[i].kind, text, a);
     }
-    return st;
+    return st == ST_OK ? add_merged(h, object, a) : st;
 }
 
 /* ---- what --------------------------------------------------------------- */

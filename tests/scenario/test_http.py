@@ -94,7 +94,7 @@ class Statuses(Case):
     def test_a_wrong_method_is_told_the_right_ones(self):
         for line, allow in (("PUT /healthz", "GET, HEAD, OPTIONS"), ("HEAD /v1/events", "POST, OPTIONS"),
                             ("GET /s/mixbot/v1/events", "POST, OPTIONS"),
-                            ("GET /v1/optin", "POST, OPTIONS"),
+                            ("GET /v1/optin", "POST, OPTIONS"), ("HEAD /track", "GET, POST, OPTIONS"),
                             ("PUT /v1/optout", "GET, HEAD, POST, OPTIONS")):
             raw = self.g.raw((line + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").encode())
             self.assertTrue(raw.startswith(b"HTTP/1.1 405 "), raw)

@@ -102,6 +102,8 @@ static void what_is_no_event_is_refused(void **state)
         "{\"event\":\"x\",\"properties\":{\"distinct_id\":{}}}",
         "{\"event\":\"x\",\"properties\":{\"$device_id\":true}}",
         "{\"event\":\"x\",\"properties\":{\"session_id\":[]}}",
+        "{\"event\":\"x\",\"properties\":{\"$distinct_ids\":{}}}",
+        "{\"event\":\"x\",\"properties\":{\"$distinct_ids\":[\"a\",[]]}}",
         "{\"event\":\"x\",\"properties\":{\"time\":\"soon\"}}",
         "{\"event\":\"x\",\"properties\":{\"time\":-1}}",
     };
@@ -150,6 +152,13 @@ static void every_token_is_a_key(void **state)
                                "{\"$token\":\"C\",\"$distinct_id\":\"u\"}"),
                      ST_OK);
     assert_text(f->call.keys[0], "C");
+    /* Two in one event are two hints: they may not lead to two sites. */
+    assert_int_equal(send_text(f, "POST", "/track", "",
+                               "{\"event\":\"x\",\"$token\":\"A\","
+                               "\"properties\":{\"token\":\"B\"}}"),
+                     ST_OK);
+    assert_int_equal(f->call.key_count, 2);
+    assert_text(f->call.keys[1], "B");
 }
 
 /* ---- who ---------------------------------------------------------------- */
@@ -175,12 +184,27 @@ static void a_distinct_id_is_a_device_and_then_a_user(void **state)
          "u:u1 d:d1 o:$device:d1(d1)"},
         {"\"alias\":\"a1\",\"distinct_id\":\"u1\",\"$mp_replay_id\":\"r\"",
          "u:u1 o:a1 o:r"},
+        {"\"$distinct_ids\":[\"$device:d1\",7,\"\",null]",
+         "o:$device:d1(d1) o:7"},
+        {"\"$distinct_ids\":\"a\"", "o:a"},
+        {"\"$distinct_ids\":null", ""},
         {"\"distinct_id\":\"\",\"$user_id\":null", ""},
     };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_people(event(f, rows[i].properties), rows[i].people);
+}
+
+static void one_identifier_too_many_is_marked(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(event(f, "\"$distinct_ids\":[1,2,3,4,5,6,7,8,8]")
+                     ->too_many_identifiers);
+    assert_int_equal(f->hits[0].identifier_count, HIT_IDENTIFIERS_MAX);
+    assert_true(event(f, "\"$distinct_ids\":[1,2,3,4,5,6,7,8,9]")
+                    ->too_many_identifiers);
 }
 
 static void forms_of_cookies_have_one_canonical_form(void **state)
@@ -350,6 +374,7 @@ int main(void)
         T(limits_at_and_beyond),
         T(every_token_is_a_key),
         T(a_distinct_id_is_a_device_and_then_a_user),
+        T(one_identifier_too_many_is_marked),
         T(forms_of_cookies_have_one_canonical_form),
         T(an_event_is_read_whole),
         T(the_event_id_is_all_four),
