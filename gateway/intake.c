@@ -399,9 +399,13 @@ enum status intake_collect(struct intake *in, const struct world_site *s,
     t.ev = random_u64(&in->random) >> 1; /* room to count up */
     pass_mark(in->pass, s->index, &before);
     enum status st = dialect_decode(call, take_hit, &t);
-    if (st == ST_OK)
+    if (st == ST_OK) {
+        /* Law 11: events that were not understood beside others that were. */
+        for (unsigned i = call->decoded.understood; i < call->decoded.received;
+             i++)
+            pass_refused(in->pass, s->index, 400);
         dialect_reply(call, out_reply);
-    else
+    } else
         pass_undo(in->pass, s->index, &before);
     return st;
 }

@@ -150,6 +150,21 @@ class OptOuts(unittest.TestCase):
                 self.assertLessEqual(len(g.file_lines()), 1)
 
 
+class NotUnderstood(unittest.TestCase):
+    def test_law_11_what_the_answer_cannot_say_is_in_the_log(self):
+        with gateway() as v:
+            g = v.gateway
+            events = [{"event": "DAW Selected", "properties": {"token": TOKEN, "daw": "Reaper"}},
+                      {"event": 1}, {"event": "x", "properties": {"distinct_id": []}}]
+            self.assertEqual(g.post("/track", events).body, b"1")
+
+            def refused():
+                lines = g.run("audit", "search", "--act", "batch")[1].splitlines()
+                return sum(n for line in lines
+                           for status, n in json.loads(line)["d"].get("ref", []) if status == 400)
+            wait_until("the batch", lambda: refused() == 2)
+
+
 class Sites(unittest.TestCase):
     def test_tokens_must_agree(self):
         with gateway() as v:
