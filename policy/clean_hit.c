@@ -207,3 +207,27 @@ void clean_hit_encode_plain(const struct clean_hit *c, const struct policy *p,
     assert((size_t)(at - out->data) <= out->len + most);
     out->len = (size_t)(at - out->data);
 }
+
+void clean_value_put(struct buf *b, const struct clean_value *v)
+{
+    switch (v->type) {
+    case CLEAN_STRING:
+        buf_put_json_string(b, v->text);
+        return;
+    case CLEAN_NUMBER:
+        buf_put(b, v->text);
+        return;
+    case CLEAN_BOOL:
+        buf_put(b, v->truth ? SLICE("true") : SLICE("false"));
+        return;
+    case CLEAN_LIST:
+        break;
+    }
+    buf_put_char(b, '[');
+    for (unsigned i = 0; i < v->item_count; i++) {
+        if (i > 0)
+            buf_put_char(b, ',');
+        clean_value_put(b, &v->items[i]);
+    }
+    buf_put_char(b, ']');
+}

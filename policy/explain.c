@@ -71,30 +71,6 @@ static void put_node(struct buf *b, const struct json_node *n)
     buf_put_char(b, n->type == JSON_ARRAY ? ']' : '}');
 }
 
-static void put_clean(struct buf *b, const struct clean_value *v)
-{
-    switch (v->type) {
-    case CLEAN_STRING:
-        buf_put_json_string(b, v->text);
-        return;
-    case CLEAN_NUMBER:
-        buf_put(b, v->text);
-        return;
-    case CLEAN_BOOL:
-        buf_put(b, v->truth ? SLICE("true") : SLICE("false"));
-        return;
-    case CLEAN_LIST:
-        break;
-    }
-    buf_put_char(b, '[');
-    for (unsigned i = 0; i < v->item_count; i++) {
-        if (i > 0)
-            buf_put_char(b, ',');
-        put_clean(b, &v->items[i]);
-    }
-    buf_put_char(b, ']');
-}
-
 static void put_in(struct buf *b, const struct finding *f)
 {
     if (f->in != NULL)
@@ -128,7 +104,7 @@ static void text_finding(const struct out *o, const struct finding *f)
         buf_put(b, SLICE(" -> "));
         buf_put_json_string(b, f->out.name);
         buf_put(b, SLICE(" "));
-        put_clean(b, &f->out);
+        clean_value_put(b, &f->out);
         buf_put(b, SLICE(","));
     }
     if (f->rule != NULL && f->fate == FATE_RULE)
@@ -156,7 +132,7 @@ static void json_finding(struct out *o, const struct finding *f)
         buf_put(b, SLICE(",\"as\":"));
         buf_put_json_string(b, f->out.name);
         buf_put(b, SLICE(",\"out\":"));
-        put_clean(b, &f->out);
+        clean_value_put(b, &f->out);
     }
     if (f->rule != NULL) {
         buf_printf(b, ",\"kind\":\"%s\"", rule_kind_name(f->rule->kind));

@@ -35,35 +35,11 @@ static const char *const id_names[ID_COUNT] = {
     [ID_OTHER] = NULL,
 };
 
-static void put_value(struct buf *b, const struct clean_value *v)
-{
-    switch (v->type) {
-    case CLEAN_STRING:
-        buf_put_json_string(b, v->text);
-        return;
-    case CLEAN_NUMBER:
-        buf_put(b, v->text);
-        return;
-    case CLEAN_BOOL:
-        buf_put(b, v->truth ? SLICE("true") : SLICE("false"));
-        return;
-    case CLEAN_LIST:
-        break;
-    }
-    buf_put_char(b, '[');
-    for (unsigned i = 0; i < v->item_count; i++) {
-        if (i > 0)
-            buf_put_char(b, ',');
-        put_value(b, &v->items[i]);
-    }
-    buf_put_char(b, ']');
-}
-
 static void put_known(struct buf *b, const char *name,
                       const struct clean_value *v)
 {
     buf_printf(b, ",\"%s\":", name);
-    put_value(b, v);
+    clean_value_put(b, v);
 }
 
 static void put_identifiers(const struct clean_hit *c, struct buf *b)
@@ -101,7 +77,7 @@ void mixpanel_encode(const struct clean_hit *c, struct buf *body)
         buf_put_char(body, ',');
         encode_name(body, c->fields[i].name, own_names);
         buf_put_char(body, ':');
-        put_value(body, &c->fields[i]);
+        clean_value_put(body, &c->fields[i]);
     }
     buf_put(body, SLICE("},\"event\":"));
     buf_put_json_string(body, event_name(c->event));

@@ -46,4 +46,7 @@ struct clean_hit {
 void clean_hit_encode_plain(const struct clean_hit *c, const struct policy *p,
                             struct buf *out);
 
+/* The value as JSON, without its name. Appends to `b`; check b->failed. */
+void clean_value_put(struct buf *b, const struct clean_value *v);
+
 #endif
