@@ -26,7 +26,7 @@ LDFLAGS += $(OPT) $(HARDEN) -pie -Wl,-z,relro,-z,now -pthread
 Q       := $(if $(V),,@)
 
 POLICY_SRC  := $(wildcard policy/*.c policy/*/*.c)
-GATEWAY_SRC := $(filter-out gateway/main.c,$(wildcard gateway/*.c gateway/*/*.c))
+GATEWAY_SRC := $(filter-out gateway/main.c,$(wildcard gateway/*.c gateway/*/*.c gateway/*/*/*.c))
 POLICY_OBJ  := $(POLICY_SRC:%.c=$(BUILD)/obj/%.o)
 GATEWAY_OBJ := $(GATEWAY_SRC:%.c=$(BUILD)/obj/%.o)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
