@@ -85,7 +85,7 @@ static bool sync_folder_of(const char *path)
     return good;
 }
 
-enum status file_replace(const char *path, struct slice bytes)
+enum status file_put(const char *path, unsigned mode, struct slice bytes)
 {
     char next[PATH_MAX];
     int n = snprintf(next, sizeof(next), "%s.new", path);
@@ -95,7 +95,7 @@ enum status file_replace(const char *path, struct slice bytes)
     if (unlink(next) != 0 && errno != ENOENT)
         return ST_IO;
     int fd =
-        open(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        open(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
         return errno == ENOSPC ? ST_FULL : ST_IO;
     bool good = write_bytes(fd, bytes) && fsync(fd) == 0;
@@ -107,4 +107,9 @@ enum status file_replace(const char *path, struct slice bytes)
     if (st != ST_OK)
         (void)unlink(next);
     return st;
+}
+
+enum status file_replace(const char *path, struct slice bytes)
+{
+    return file_put(path, 0600, bytes);
 }

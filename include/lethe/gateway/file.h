@@ -16,9 +16,12 @@ enum status file_read(const char *path, size_t max, struct buf *out) MUST_CHECK;
 enum status file_create(const char *path, unsigned mode,
                         struct slice bytes) MUST_CHECK;
 
-/* These bytes in the place of `path` (mode 0600), whole or not at all, also
- * over a crash: written beside it (`path`.new), synced, renamed.
+/* These bytes in the place of `path`, whole or not at all, also over a crash:
+ * written beside it (`path`.new), synced, renamed, its folder synced.
  * Errors: ST_IO, ST_FULL, ST_LIMIT (path too long). */
+enum status file_put(const char *path, unsigned mode,
+                     struct slice bytes) MUST_CHECK;
+/* The same with mode 0600. */
 enum status file_replace(const char *path, struct slice bytes) MUST_CHECK;
 
 #endif
