@@ -7,6 +7,8 @@
 #include "lethe/policy/base/clock.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What an exchange remembers while it waits: in its arena. */
@@ -15,6 +17,7 @@ struct waiting {
     struct slice origin; /* SLICE_NONE: it may not read the answer */
     unsigned site;
     const struct dialect_route *route;
+    char receipt[FRONT_RECEIPT_TEXT]; /* empty: none is given */
 };
 
 /* ---- answers ----------------------------------------------------------- */
@@ -135,8 +138,9 @@ static void fill_beacon(const struct visit *v, struct beacon *b)
     b->received_ms = clock->wall_ms(clock->ctx);
 }
 
-/* Keep the exchange until its group is on disk. */
-static void wait_for_group(struct visit *v, const struct reply *reply)
+/* Keep the exchange until its group is on disk. `receipt` 0: none is given. */
+static void wait_for_group(struct visit *v, const struct reply *reply,
+                           uint64_t receipt)
 {
     struct front *f = v->front;
     struct waiting *w = arena_alloc(v->x->arena, sizeof(*w));
@@ -149,6 +153,9 @@ static void wait_for_group(struct visit *v, const struct reply *reply)
     w->origin = v->origin_ok ? v->origin : SLICE_NONE;
     w->site = (unsigned)v->site;
     w->route = v->route;
+    w->receipt[0] = '\0';
+    if (receipt != 0)
+        (void)snprintf(w->receipt, sizeof(w->receipt), "%016" PRIx64, receipt);
     v->x->user = w;
     v->x->next = NULL;
     *f->waiting_tail = v->x;
@@ -199,6 +206,7 @@ static void collect(struct visit *v)
     struct dialect_call call;
     struct beacon b;
     struct reply reply;
+    uint64_t receipt = 0;
 
     if (!is_admitted(v))
         return;
@@ -208,11 +216,14 @@ static void collect(struct visit *v)
         return;
     const struct world *w = intake_world(f->intake);
     enum status st =
-        intake_collect(f->intake, &w->sites[v->site], &call, &reply);
+        intake_collect(f->intake, &w->sites[v->site], &call, &reply, &receipt);
     if (st != ST_OK)
         visit_error(v, status_for(st));
     else
-        wait_for_group(v, &reply);
+        wait_for_group(v, &reply,
+                       call.decoded.understood > 0 && front_wants_receipt(v)
+                           ? receipt
+                           : 0);
 }
 
 void front_group_done(struct front *f, struct http_exchange *list,
@@ -229,6 +240,9 @@ void front_group_done(struct front *f, struct http_exchange *list,
             answer.status = w->reply.status;
             answer.content_type = w->reply.content_type;
             answer.body = w->reply.body;
+            if (w->receipt[0] != '\0')
+                answer.headers[answer.header_count++] = (struct beacon_header){
+                    SLICE(FRONT_RECEIPT_NAME), slice_of(w->receipt)};
         } else {
             http_error_answer(503, &answer);
             answer.body = dialect_error_body(w->route, answer.body, x->arena);

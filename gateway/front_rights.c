@@ -1,7 +1,6 @@
 /* front_rights.c - the endpoints by which people say no, and take it back. */
 #include "lethe/gateway/front.h"
 #include "lethe/gateway/http/signals.h"
-#include "lethe/gateway/tokens.h"
 #include "lethe/policy/base/buf.h"
 #include "lethe/policy/base/clock.h"
 #include "lethe/policy/dialect.h"
@@ -271,16 +270,9 @@ static bool is_same_origin(const struct visit *v)
 /* An app token lifts all entries of its user's identifiers. */
 static bool has_app_token(const struct visit *v, struct rights_job *job)
 {
-    const struct services *s = v->front->services;
-    struct slice bearer = http_header(&v->x->request, SLICE("authorization"));
-    const char *site = intake_world(v->front->intake)->sites[v->site].conf->id;
     struct token_facts facts;
 
-    if (!slice_starts(bearer, SLICE("Bearer ")))
-        return false;
-    if (tokens_check(s->tokens, slice_skip(bearer, SLICE("Bearer ").len),
-                     s->clock->wall_ms(s->clock->ctx), &facts) != ST_OK ||
-        (facts.role & ROLE_APP) == 0 || !token_covers(&facts, site))
+    if (!visit_has_app_token(v, &facts))
         return false;
     (void)snprintf(job->who_text, sizeof(job->who_text), "api:%s", facts.id);
     job->who = job->who_text;

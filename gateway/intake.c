@@ -48,6 +48,8 @@ struct taking {
     const struct world_site *site;
     const struct beacon *beacon;
     struct arena *arena;
+    const struct decoded *decoded; /* so far */
+    uint64_t first_ev;             /* of the event at position 0 */
     uint64_t ev;
     unsigned weight; /* events times destinations so far */
     bool gpc;        /* forwarded under GPC: R62 */
@@ -364,7 +366,7 @@ static enum status take_hit(void *ctx, struct hit *h)
     t->hit = h;
     t->classes = 0;
     t->tag_count = 0;
-    t->ev++;
+    t->ev = t->first_ev + t->decoded->received;
     t->weight += t->site->present == 0
                      ? 1
                      : (unsigned)__builtin_popcount(t->site->present);
@@ -388,15 +390,20 @@ static enum status take_hit(void *ctx, struct hit *h)
 }
 
 enum status intake_collect(struct intake *in, const struct world_site *s,
-                           struct dialect_call *call, struct reply *out_reply)
+                           struct dialect_call *call, struct reply *out_reply,
+                           uint64_t *out_receipt)
 {
-    struct taking t = {
-        .in = in, .site = s, .beacon = call->beacon, .arena = call->arena};
+    struct taking t = {.in = in,
+                       .site = s,
+                       .beacon = call->beacon,
+                       .arena = call->arena,
+                       .decoded = &call->decoded};
     struct pass_point before;
 
     if (intake_is_empty(in))
         in->seen = optout_newest(in->services->optouts, NULL);
-    t.ev = random_u64(&in->random) >> 1; /* room to count up */
+    /* Never 0, which is none, and with room to count up. */
+    t.first_ev = (random_u64(&in->random) >> 1) + 1;
     pass_mark(in->pass, s->index, &before);
     enum status st = dialect_decode(call, take_hit, &t);
     if (st == ST_OK) {
@@ -405,6 +412,7 @@ enum status intake_collect(struct intake *in, const struct world_site *s,
              i++)
             pass_refused(in->pass, s->index, 400);
         dialect_reply(call, out_reply);
+        *out_receipt = t.first_ev;
     } else
         pass_undo(in->pass, s->index, &before);
     return st;

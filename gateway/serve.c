@@ -93,6 +93,9 @@ static void say_ready(const struct gateway *g, const struct conf *c)
                  LOG_NUM("port", http_server_port(g->admin)));
     log_info(LOG_SERVE, "one node a site: a second gateway would not know "
                         "these opt-outs");
+    if (c->audit_rows != ROWS_ALL)
+        log_warn(LOG_AUDIT, "audit.rows is not \"all\": not every decision can "
+                            "be proved, and no receipts are given");
     log_info(LOG_SERVE, "ready", LOG_NUM("sites", c->site_count),
              LOG_NUM("workers", g->worker_count));
 }

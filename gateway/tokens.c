@@ -1,6 +1,7 @@
 #include "lethe/gateway/tokens.h"
 
 #include "lethe/gateway/file.h"
+#include "lethe/policy/dialect.h"
 #include "lethe/policy/json_tree.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PREFIX       "lt1_"
+#define PREFIX       DIALECT_TOKEN_START
 #define PREFIX_BYTES 4u
 #define RANDOM_BYTES 32u
 #define TEXT_BYTES   (PREFIX_BYTES + 43u)

@@ -113,9 +113,12 @@ enum status dialect_add_header_keys(struct dialect_call *c, struct slice name,
 
     for (unsigned i = 0; st == ST_OK && i < b->header_count; i++) {
         struct slice value = slice_trim(b->headers[i].value);
-        if (slice_eq_fold(b->headers[i].name, name) &&
-            slice_eq_fold(slice_head(value, scheme.len), scheme))
-            st = dialect_add_key(c, slice_trim(slice_skip(value, scheme.len)));
+        if (!slice_eq_fold(b->headers[i].name, name) ||
+            !slice_eq_fold(slice_head(value, scheme.len), scheme))
+            continue;
+        value = slice_trim(slice_skip(value, scheme.len));
+        if (scheme.len == 0 || !slice_starts(value, SLICE(DIALECT_TOKEN_START)))
+            st = dialect_add_key(c, value);
     }
     return st;
 }

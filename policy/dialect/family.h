@@ -34,7 +34,7 @@ enum status dialect_add_key(struct dialect_call *c,
                             struct slice key) MUST_CHECK;
 
 /* The same with all headers of this name; with a scheme ("Bearer "), only what
- * follows it. */
+ * follows it, unless it is one of the gateway's tokens. */
 enum status dialect_add_header_keys(struct dialect_call *c, struct slice name,
                                     struct slice scheme) MUST_CHECK;
 

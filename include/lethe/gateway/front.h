@@ -9,6 +9,7 @@
 #include "lethe/gateway/intake.h"
 #include "lethe/gateway/rights/service.h"
 #include "lethe/gateway/services.h"
+#include "lethe/gateway/tokens.h"
 
 /* One a worker; filled by worker.c. */
 struct front {
@@ -40,7 +41,7 @@ void front_group_done(struct front *f, struct http_exchange *list,
 void front_rights_done(struct front *f, struct http_exchange *x,
                        struct rights_job *job);
 
-/* ---- between front.c and front_rights.c -------------------------------- */
+/* ---- between front.c, front_rights.c and front_receipt.c --------------- */
 
 /* The site of a request and what its answers carry. */
 struct visit {
@@ -60,6 +61,15 @@ void visit_error(struct visit *v, int status);
 /* Which site, on the gateway's own paths? A bearer there is a token, no key.
  * False: an error was answered. */
 bool visit_find_site(struct visit *v);
+/* Does the request carry an `app` token of its site (v->site)? `out`: whose. */
+bool visit_has_app_token(const struct visit *v, struct token_facts *out);
+
+/* Should the answer hold the receipt, `ev` of its first event? Only for an app
+ * that asks for it with "Lethe-Receipt: 1" and its token; never for a browser,
+ * and not where rows are left out, since a receipt of no row is none. */
+#define FRONT_RECEIPT_NAME "Lethe-Receipt"
+#define FRONT_RECEIPT_TEXT 17u /* 16 hex digits and the NUL */
+bool front_wants_receipt(const struct visit *v);
 
 /* POST /v1/optout, POST /v1/optin, GET /v1/optout. */
 void front_optout(struct visit *v);

@@ -22,11 +22,13 @@ const struct world *intake_world(const struct intake *in);
 
 /* Take one request's events into the present pass, all of them or none.
  * dialect_read() has been called. *out_reply is the dialect's constant answer,
- * to be given once the pass's group is on disk. Errors: ST_SYNTAX (400),
- * ST_LIMIT (413), ST_NOMEM (503); nothing was taken then. */
+ * to be given once the pass's group is on disk. *out_receipt: `ev` in the rows
+ * of the request's first event; that of the event at position k is k more, and
+ * stands in no row where that event was not understood. Errors: ST_SYNTAX
+ * (400), ST_LIMIT (413), ST_NOMEM (503); nothing was taken then. */
 enum status intake_collect(struct intake *in, const struct world_site *s,
-                           struct dialect_call *call,
-                           struct reply *out_reply) MUST_CHECK;
+                           struct dialect_call *call, struct reply *out_reply,
+                           uint64_t *out_receipt) MUST_CHECK;
 
 /* A request was refused before a decision; `site` >= site_count: none. */
 void intake_refused(struct intake *in, unsigned site, int status);

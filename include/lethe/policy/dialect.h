@@ -24,6 +24,9 @@
 #define DIALECT_EVENTS_MAX 10000u /* events in one request; more: 413 */
 #define DIALECT_BAD_MAX    20u    /* positions named in an answer */
 #define DIALECT_KEYS_MAX   4u     /* different write keys in one request */
+/* How the gateway's tokens begin: a bearer with it says who asks, not which
+ * site is meant. */
+#define DIALECT_TOKEN_START "lt1_"
 
 struct hit;
 struct dialect;
