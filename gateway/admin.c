@@ -1,5 +1,6 @@
-/* admin.c - the admin listener: health, metrics and /api/. Answers only for
- * its own hosts, refuses cross-site requests (design.md section 5). */
+/* admin.c - the admin listener: health, metrics, /api/ and /audit/. Answers
+ * only for its own hosts, refuses cross-site requests (design.md section 5). */
+#include "lethe/gateway/audit_desk.h"
 #include "lethe/gateway/calls.h"
 #include "lethe/gateway/gateway.h"
 #include "lethe/gateway/metrics.h"
@@ -225,20 +226,27 @@ static void readyz(struct gateway *g, struct http_exchange *x)
     buf_free(&body);
 }
 
+/* Is it an auditor, or an officer, who may read what an auditor may? False:
+ * answered. */
+static bool is_auditor(const struct gateway *g, struct http_exchange *x,
+                       struct token_facts *out)
+{
+    if (!bearer(g, &x->request, out))
+        answer_unknown(x);
+    else if ((out->role & (ROLE_AUDITOR | ROLE_OFFICER)) == 0)
+        answer_error(x, 403);
+    else
+        return true;
+    return false;
+}
+
 static void metrics(struct gateway *g, struct http_exchange *x)
 {
     struct token_facts who;
     struct buf body;
 
-    if (!is_loopback(&x->request)) {
-        bool known = bearer(g, &x->request, &who);
-        if (!known)
-            answer_unknown(x);
-        else if ((who.role & (ROLE_AUDITOR | ROLE_OFFICER)) == 0)
-            answer_error(x, 403);
-        if (!known || (who.role & (ROLE_AUDITOR | ROLE_OFFICER)) == 0)
-            return;
-    }
+    if (!is_loopback(&x->request) && !is_auditor(g, x, &who))
+        return;
     buf_init(&body, METRICS_PAGE_MAX);
     admin_metrics(g, &body);
     answer_text(x, 200, "text/plain; version=0.0.4", buf_slice(&body));
@@ -302,6 +310,42 @@ static void api(struct gateway *g, struct http_exchange *x)
     json_tree_free(args);
 }
 
+/* Bundles hold records. Fetching a log takes one for each 256 of them: a
+ * credential's reading is recorded once, then again after a while. */
+static bool record_reading(struct gateway *g, const struct token_facts *who)
+{
+    char name[20];
+
+    if (audit_desk_is_read_by(g->desk, who->id, gateway_mono(g)))
+        return true;
+    (void)snprintf(name, sizeof(name), "adm:%s", who->id);
+    enum status st =
+        gateway_record(g, RECORD_AUDIT_READ, name, "ticket:tiles", true, NULL,
+                       "{\"of\":\"bundles\",\"by\":[]}");
+    if (st != ST_OK)
+        audit_desk_unread(g->desk, who->id);
+    return st == ST_OK;
+}
+
+/* GET /audit/tile/entries/x001/234: tlog-tiles, of the whole log. */
+static void audit(struct gateway *g, struct http_exchange *x)
+{
+    struct token_facts who;
+    struct audit_ask ask;
+
+    if (!is_auditor(g, x, &who))
+        return;
+    if (who.site_count > 0)
+        answer_error(x, 403); /* the log is of all sites */
+    else if (audit_ask_read(x->request.target, &ask) != ST_OK)
+        answer_error(x, 404);
+    else if (ask.what == AUDIT_ASKED_TILE && ask.tile.level == TILE_ENTRIES &&
+             !record_reading(g, &who))
+        answer_error(x, 503);
+    else
+        audit_desk_ask(g->desk, &ask, x);
+}
+
 static void healthz(struct gateway *g, struct http_exchange *x)
 {
     (void)g;
@@ -314,10 +358,9 @@ static const struct {
     bool posts; /* POST, else GET and HEAD */
     void (*answer)(struct gateway *g, struct http_exchange *x);
 } pages[] = {
-    {"/healthz", false, false, healthz},
-    {"/readyz", false, false, readyz},
-    {"/metrics", false, false, metrics},
-    {"/api/", true, true, api},
+    {"/healthz", false, false, healthz}, {"/readyz", false, false, readyz},
+    {"/metrics", false, false, metrics}, {"/api/", true, true, api},
+    {"/audit/", true, false, audit},
 };
 
 static bool has_method(const struct http_request *r, bool posts)
@@ -370,7 +413,19 @@ enum status admin_open(struct gateway *g)
         .request_ms = c->limit_request_ms,
     };
     const struct http_handlers handlers = {on_request, on_refused, g};
+    char folder[CONF_PATH_MAX];
 
+    if (!state_path(c, "audit", folder))
+        return ST_LIMIT;
+    enum status st = audit_desk_open(g->base, folder, &g->desk);
+    if (st != ST_OK)
+        return st;
     return http_server_open(g->base, &c->admin, false, &limits, &handlers,
                             &g->admin);
+}
+
+void admin_close(struct gateway *g)
+{
+    audit_desk_close(g->desk); /* its answers belong to the server */
+    http_server_close(g->admin);
 }

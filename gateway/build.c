@@ -304,7 +304,7 @@ static void drain(struct gateway *g)
 
 void build_tear_down(struct gateway *g)
 {
-    http_server_close(g->admin);
+    admin_close(g);
     control_close(g->control);
     if (g->world != NULL && !g->broken)
         drain(g);

@@ -36,6 +36,7 @@ static const struct reason reasons[] = {
      ERROR("timeout", "The request took too long to arrive.")},
     {409, SLICE_INIT("Conflict"),
      ERROR("conflict", "The present state does not allow this.")},
+    {410, SLICE_INIT("Gone"), ERROR("gone", "This was deleted.")},
     {411, SLICE_INIT("Length Required"),
      ERROR("length_required", "A length is needed.")},
     {413, SLICE_INIT("Content Too Large"),

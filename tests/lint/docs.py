@@ -194,7 +194,8 @@ def check_listener():
     # The table of answers has some that nothing gives yet, and 409 comes with
     # a command's own words.
     servers = [p for p in glob.glob("gateway/http/*.c") if not p.endswith("/answer.c")]
-    sent = set(re.findall(r"\b([45]\d\d)\b", code(*servers, "gateway/front*.c", "gateway/admin.c")))
+    sent = set(re.findall(r"\b([45]\d\d)\b", code(*servers, "gateway/front*.c", "gateway/admin.c",
+                                                        "gateway/audit_desk.c")))
     differ(operations, "answer", {" ".join(r) for r in rows},
            {"%s %s" % (a, answers[a]) for a in answers if a in sent - {"409"}})
 

@@ -57,7 +57,8 @@ struct gateway {
     struct event_base *base;
     struct control *control;
     struct http_server *admin;
-    struct world *world; /* the supervisor's reference */
+    struct audit_desk *desk; /* of the admin listener */
+    struct world *world;     /* the supervisor's reference */
     int64_t started_ms;
     int64_t reloaded_ms;
     bool reload_ok;
@@ -133,6 +134,7 @@ enum status reload_all(struct gateway *g, const char *who,
 /* ---- admin.c, calls.c -------------------------------------------------- */
 
 enum status admin_open(struct gateway *g) MUST_CHECK;
+void admin_close(struct gateway *g);
 /* The one entry of all commands to a running gateway: a control_fn. */
 void calls_handle(void *gateway, const struct control_call *call,
                   struct control_answer *out);

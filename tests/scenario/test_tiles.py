@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""What an auditor fetches from the admin listener: checkpoint, tiles, entry
+bundles (C2SP tlog-tiles), by whom, and what of it is recorded."""
+import base64
+import json
+import os
+import unittest
+
+import tlog
+from harness import Gateway, main
+
+ROLES = {"auditor": 200, "officer": 200, "operator": 403, "owner": 403, "app": 403,
+         "developer": 403}
+
+
+def token(g, role, *more):
+    code, out, err = g.run("token", "add", "--role", role, "--json", *more)
+    if code != 0:
+        raise AssertionError(err)
+    return json.loads(out)["token"]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.g = Gateway()
+        self.audit = os.path.join(self.g.state, "audit")
+        self.token = token(self.g, "auditor")
+
+    def tearDown(self):
+        self.g.close()
+
+    def get(self, path, bearer=None, method="GET", headers=None):
+        return self.g.admin(method, "/audit/" + path, None, dict(
+            {"Authorization": "Bearer " + (bearer or self.token)}, **(headers or {})))
+
+    def sign(self, size=None):
+        """A checkpoint of the log as it is; returns its size. Who reads it here
+        does not ask who signed it."""
+        lines = tlog.records(self.audit)
+        size = len(lines) if size is None else size
+        note = tlog.text("gw1.example.eu/audit", size,
+                         tlog.root([tlog.leaf(x) for x in lines[:size]]))
+        note += "\n— gw1.example.eu/audit %s\n" % base64.b64encode(bytes(68)).decode()
+        path = os.path.join(self.audit, "checkpoint")
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(note)
+        os.replace(path + ".new", path)
+        return size
+
+    def grow(self, count):
+        """So many records more, at least."""
+        for _ in range(count):
+            answer = self.g.admin("POST", "/api/audit/read", {}, {
+                "Authorization": "Bearer " + self.token})
+            self.assertEqual(answer.status, 200)
+
+    def reads(self):
+        return [r for r in map(json.loads, tlog.records(self.audit))
+                if r["act"] == "audit.read" and r["d"]["of"] == "bundles"]
+
+
+class Tiles(Case):
+    def test_the_whole_log_can_be_fetched_and_leads_to_its_root(self):
+        self.grow(530)
+        size = self.sign()
+        answer = self.get("checkpoint")
+        self.assertEqual(answer.status, 200)
+        origin, told, root = tlog.parse(answer.body.decode())
+        self.assertEqual(told, size)
+        lines, hashes, upper = [], [], b""
+        for n in range(0, size, 256):
+            width = min(256, size - n)
+            name = self.get(tlog.path("entries", n // 256, width))
+            lines += tlog.unbundle(name.body)
+            tile = self.get(tlog.path(0, n // 256, width))
+            self.assertEqual(len(tile.body), 32 * width)
+            hashes += [tile.body[i:i + 32] for i in range(0, 32 * width, 32)]
+            if width == 256:
+                upper += tlog.root(hashes[-256:])
+        self.assertEqual(lines, tlog.records(self.audit)[:size])
+        self.assertEqual(hashes, [tlog.leaf(x) for x in lines])
+        self.assertEqual(tlog.root(hashes), root)
+        self.assertEqual(self.get(tlog.path(1, 0, size // 256)).body, upper)
+        self.assertEqual(self.get("minimum-index").body, b"0\n")
+
+    def test_headers_say_what_it_is_and_how_long_it_lasts(self):
+        self.grow(260)
+        self.sign()
+        for path, kind, cache in (
+                ("checkpoint", "text/plain; charset=utf-8", "no-store"),
+                ("minimum-index", "text/plain; charset=utf-8", "no-store"),
+                ("tile/0/000", "application/octet-stream",
+                 "private, max-age=31536000, immutable"),
+                ("tile/entries/000", "application/octet-stream",
+                 "private, max-age=31536000, immutable"),
+                ("tile/0/000.p/7", "application/octet-stream", "private, max-age=3600")):
+            answer = self.get(path)
+            self.assertEqual(answer.status, 200, path)
+            headers = {n.lower(): v for n, v in answer.headers}
+            self.assertEqual(headers["content-type"], kind)
+            self.assertEqual(headers["cache-control"], cache)
+            self.assertEqual(headers["x-content-type-options"], "nosniff")
+            self.assertNotIn("access-control-allow-origin", headers)
+            head = self.get(path, method="HEAD")
+            self.assertEqual((head.status, head.body), (200, b""))
+
+    def test_what_is_not_signed_or_not_there_is_404(self):
+        self.assertEqual(self.get("tile/0/000.p/1").status, 404)
+        size = self.sign()
+        self.assertEqual(self.get("tile/0/000.p/%d" % size).status, 200)
+        self.assertEqual(self.get("tile/0/000.p/%d" % (size + 1)).status, 404)
+        for path in ("", "tile", "tile/0/001", "tile/0/000", "tile/8/000.p/1", "seg",
+                     "seg/000000000000.jsonl", "cp", "reserve", "sites", "checkpoint/",
+                     "Checkpoint", "checkpoint?x=1", "checkpoint%20", "c%68eckpoint",
+                     "tile/0/000.p/1?", "tile/0/../0/000.p/1", "../tokens.json",
+                     "tile/%30/000.p/1", "tile/entries/../../../tokens.json", "/checkpoint",
+                     "tile/0/000.p/01", "tile/data/000.p/1"):
+            self.assertEqual(self.get(path).status, 404, path)
+
+    def test_pruned_records_are_410_and_their_tiles_stay(self):
+        self.grow(530)
+        size = self.sign()
+        tile = self.get("tile/0/000").body
+        self.assertEqual(self.get("tile/entries/000").status, 200)
+        path = os.path.join(self.audit, "tile", "0", "000")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(tile)
+        with open(os.path.join(self.audit, "minimum-index"), "w", encoding="ascii") as f:
+            f.write("256\n")
+        self.assertEqual(self.get("minimum-index").body, b"256\n")
+        gone = self.get("tile/entries/000")
+        self.assertEqual(gone.status, 410)
+        self.assertEqual(gone.json()["error"], "gone")
+        self.assertEqual(self.get("tile/entries/001").status, 200)
+        self.assertEqual(self.get("tile/0/000").body, tile)
+        self.assertEqual(self.get(tlog.path(1, 0, size // 256)).status, 200)
+
+
+class Readers(Case):
+    def test_only_auditors_and_officers_may(self):
+        self.sign()
+        for role, status in ROLES.items():
+            bearer = token(self.g, role)
+            for path in ("checkpoint", "minimum-index", "tile/0/000.p/1",
+                         "tile/entries/000.p/1"):
+                self.assertEqual(self.get(path, bearer).status, status, (role, path))
+        for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer x"}):
+            self.assertEqual(self.g.admin("GET", "/audit/checkpoint", None, headers).status, 401)
+
+    def test_a_token_of_one_site_may_not(self):
+        self.sign()
+        bearer = token(self.g, "auditor", "--site", "mixbot")
+        self.assertEqual(self.get("checkpoint", bearer).status, 403)
+        self.assertEqual(self.get("tile/entries/000.p/1", bearer).status, 403)
+
+    def test_nothing_is_written_there_and_other_origins_read_nothing(self):
+        self.sign()
+        answer = self.get("checkpoint", method="POST")
+        self.assertEqual(answer.status, 405)
+        self.assertEqual(dict(answer.headers)["Allow"], "GET, HEAD")
+        self.assertEqual(
+            self.get("checkpoint", headers={"Origin": "https://evil.example"}).status, 403)
+
+    def test_the_public_listener_has_no_tiles(self):
+        self.sign()
+        for path in ("tile/0/000.p/1", "tile/entries/000.p/1", "minimum-index"):
+            for prefix in ("/audit/", "/s/mixbot/audit/"):
+                self.assertEqual(self.g.get(prefix + path, {
+                    "Authorization": "Bearer " + self.token}).status, 404)
+
+    def test_a_reading_is_recorded_once_before_it_is_shown(self):
+        self.sign()
+        self.get("checkpoint")
+        self.get("tile/0/000.p/1")
+        self.assertEqual(self.reads(), [])
+        self.assertEqual(self.get("tile/entries/000.p/1").status, 200)
+        first = self.reads()
+        self.assertEqual([r["d"] for r in first], [{"of": "bundles", "by": []}])
+        self.assertRegex(first[0]["who"], r"^adm:[0-9a-f]{12}$")
+        self.get("tile/entries/000.p/2")
+        self.assertEqual(len(self.reads()), 1)
+        self.assertEqual(self.get("tile/entries/000.p/1", token(self.g, "officer")).status, 200)
+        whose = [r["who"] for r in self.reads()]
+        self.assertEqual(len(whose), 2)
+        self.assertNotEqual(whose[0], whose[1])
+
+
+if __name__ == "__main__":
+    main()
