@@ -8,10 +8,8 @@
 
 #include <stdint.h>
 
-#define BASE64_TEXT_MAX 2732u /* characters read, of 2,049 bytes */
-
-/* False: `text` is not base64, longer than BASE64_TEXT_MAX, or of more than
- * `max` bytes. `out` is then undefined. */
+/* False: `text` is not base64, or of more than `max` bytes. `out` is then
+ * undefined. */
 bool base64_read(struct slice text, uint8_t *out, size_t max, size_t *out_len);
 
 #endif

@@ -11,6 +11,7 @@
 #define DASH         "\xe2\x80\x94 " /* an em dash and a space, in UTF-8 */
 #define ID_BYTES     4u
 #define TIME_BYTES   8u
+#define CODE_MAX     2732u /* base64 read of a signature line: 2,049 bytes */
 #define SIGN_BYTES   crypto_sign_BYTES
 #define COSIGN_START "cosignature/v1\ntime "
 
@@ -131,14 +132,14 @@ static enum status read_line(struct slice line, struct note_line *out)
     struct slice rest = slice_skip(line, sizeof(DASH) - 1);
     size_t space = slice_find(rest, ' ');
     struct slice code = slice_skip(rest, space + 1);
-    uint8_t bytes[BASE64_TEXT_MAX / 4 * 3];
+    uint8_t bytes[CODE_MAX / 4 * 3];
     size_t len;
 
     if (!slice_starts(line, SLICE(DASH)) ||
         !note_name_ok(slice_head(rest, space)) || code.len == 0)
         return ST_SYNTAX;
     /* Other kinds of keys may sign with more bytes than we know of. */
-    if (code.len > BASE64_TEXT_MAX)
+    if (code.len > CODE_MAX)
         return ST_LIMIT;
     if (!base64_read(code, bytes, sizeof(bytes), &len) || len <= ID_BYTES)
         return ST_SYNTAX;
