@@ -1,15 +1,9 @@
-/* cmd_audit_search.c - `audit search`. Who reads the log is in the log before
- * anything of it is shown: by the running gateway, or, if none runs, noted for
- * the next start (pending.h). */
+/* cmd_audit_search.c - `audit search`: cmd_note_reading() comes before
+ * anything is shown. */
 #include "lethe/audit_codes.h"
 #include "lethe/gateway/audit/read.h"
 #include "lethe/gateway/cmd/cmd.h"
 #include "lethe/gateway/conf.h"
-#include "lethe/gateway/control.h"
-#include "lethe/gateway/keys/keyfile.h"
-#include "lethe/gateway/pending.h"
-#include "lethe/gateway/state.h"
-#include "lethe/gateway/system_clock.h"
 #include "lethe/policy/base/clock.h"
 
 #include <stdio.h>
@@ -17,7 +11,7 @@
 #include <unistd.h>
 
 #define RECEIPT_DIGITS 16u
-#define MEMBERS_MAX    256u
+#define BY_MAX         160u
 
 static int reason_number(const char *name)
 {
@@ -138,7 +132,7 @@ static void put_by(const struct audit_query *q, struct buf *out)
     };
     bool first = true;
 
-    buf_put(out, SLICE("\"by\":["));
+    buf_put_char(out, '[');
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (!all[i].asked)
             continue;
@@ -148,68 +142,6 @@ static void put_by(const struct audit_query *q, struct buf *out)
     buf_put_char(out, ']');
 }
 
-static int note_for_later(const struct conf *c, const struct audit_query *q)
-{
-    enum state_fault fault;
-    struct state *state = NULL;
-    struct buf members;
-
-    if (state_open(c->state_dir, &state, &fault) != ST_OK)
-        return cmd_fail(CMD_WRONG, "%s: %s", c->state_dir,
-                        state_fault_text(fault));
-    buf_init(&members, MEMBERS_MAX);
-    buf_printf(&members, "\"of\":\"%s\",", q->rows ? "rows" : "records");
-    put_by(q, &members);
-    buf_put_char(&members, '\0');
-    enum status st =
-        members.failed
-            ? ST_LIMIT
-            : pending_add(c->state_dir, RECORD_AUDIT_READ, "ticket:search",
-                          members.data, system_clock()->wall_ms(NULL));
-    buf_free(&members);
-    state_close(state);
-    if (st != ST_OK)
-        return cmd_fail(CMD_WRONG,
-                        "this search cannot be noted for the log "
-                        "(%s), so nothing is shown",
-                        status_name(st));
-    (void)cmd_fail(CMD_OK, "no gateway is running; its next start records "
-                           "this search");
-    return CMD_OK;
-}
-
-static int tell_gateway(const struct cmd_line *l, const struct conf *c,
-                        const char *socket, const struct audit_query *q)
-{
-    struct control_answer answer;
-    struct buf args;
-    char *token = NULL;
-    int code = cmd_read_token(l, &token);
-
-    if (code != CMD_OK)
-        return code;
-
-    control_answer_init(&answer);
-    buf_init(&args, MEMBERS_MAX);
-    buf_printf(&args, "{\"rows\":%s,", q->rows ? "true" : "false");
-    put_by(q, &args);
-    buf_put_char(&args, '}');
-    enum status st = args.failed
-                         ? ST_LIMIT
-                         : control_ask_as(socket, "audit read",
-                                          buf_slice(&args), token, &answer);
-    code = st == ST_OK && answer.exit == CMD_OK ? CMD_OK : CMD_WRONG;
-    if (st == ST_UNKNOWN && token == NULL)
-        code = note_for_later(c, q);
-    else if (code != CMD_OK)
-        (void)cmd_fail(code, "the gateway did not record this search, so "
-                             "nothing is shown");
-    buf_free(&args);
-    control_answer_free(&answer);
-    secret_free(token);
-    return code;
-}
-
 static bool print_line(void *ctx, struct slice line)
 {
     (void)ctx;
@@ -217,19 +149,27 @@ static bool print_line(void *ctx, struct slice line)
            fputc('\n', stdout) != EOF;
 }
 
+static int note_search(const struct cmd_line *l, const struct conf *c,
+                       const struct audit_query *q)
+{
+    struct buf by;
+
+    buf_init(&by, BY_MAX);
+    put_by(q, &by);
+    int code = cmd_note_reading(l, c, q->rows, buf_slice(&by));
+    buf_free(&by);
+    return code;
+}
+
 static int search(const struct cmd_line *l, const struct conf *c,
                   const struct audit_query *q)
 {
-    char folder[CONF_PATH_MAX], socket[CONF_PATH_MAX];
+    char folder[CONF_PATH_MAX];
     uint64_t found = 0;
+    int code = cmd_audit_folder(c, folder);
 
-    if (!state_path(c, "audit", folder) ||
-        !state_path(c, "control.sock", socket))
-        return cmd_fail(CMD_WRONG, "state_dir is too long a path");
-    if (access(folder, R_OK | X_OK) != 0)
-        return cmd_fail(CMD_WRONG, "%s: there is no audit log that can be read",
-                        folder);
-    int code = tell_gateway(l, c, socket, q);
+    if (code == CMD_OK)
+        code = note_search(l, c, q);
     if (code != CMD_OK)
         return code;
     enum status st = audit_search(folder, q, print_line, NULL, &found);

@@ -5,6 +5,7 @@
 #ifndef LETHE_GATEWAY_CMD_CMD_H
 #define LETHE_GATEWAY_CMD_CMD_H
 
+#include "lethe/gateway/conf.h"
 #include "lethe/policy/base/buf.h"
 #include "lethe/policy/base/slice.h"
 
@@ -61,6 +62,15 @@ int cmd_ask(const struct cmd_line *l, struct slice args,
  * without the option. The caller gives it to secret_free(). Returns CMD_OK, or
  * CMD_WRONG after saying why. */
 int cmd_read_token(const struct cmd_line *l, char **out);
+
+/* Somebody is about to read the audit log: recorded, or noted for the next
+ * start. `by` is a JSON array of what is asked by, never for which value
+ * (call_audit_read() knows the words). Returns CMD_OK, or an exit code after
+ * saying why nothing may be shown. */
+int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
+                     struct slice by);
+/* state_dir/audit, if it is there to be read: CMD_OK, or CMD_WRONG. */
+int cmd_audit_folder(const struct conf *c, char out[CONF_PATH_MAX]);
 
 /* cmd_parse, then at least `positionals_min` arguments and a working
  * libsodium: how the commands on a policy begin. */

@@ -1,0 +1,85 @@
+/* audit_reading.c - who reads the log is in the log before anything of it is
+ * shown: by the running gateway, or, if none runs, noted for the next start
+ * (pending.h). */
+#include "lethe/gateway/cmd/cmd.h"
+#include "lethe/gateway/conf.h"
+#include "lethe/gateway/control.h"
+#include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/pending.h"
+#include "lethe/gateway/state.h"
+#include "lethe/gateway/system_clock.h"
+
+#include <unistd.h>
+
+#define MEMBERS_MAX 256u
+
+static int note_for_later(const struct conf *c, bool rows, struct slice by)
+{
+    struct state *state = NULL;
+    enum state_fault fault;
+    struct buf members;
+
+    if (state_open(c->state_dir, &state, &fault) != ST_OK)
+        return cmd_fail(CMD_WRONG, "%s: %s", c->state_dir,
+                        state_fault_text(fault));
+    buf_init(&members, MEMBERS_MAX);
+    buf_printf(&members, "\"of\":\"%s\",\"by\":%.*s", rows ? "rows" : "records",
+               SLICE_ARG(by));
+    buf_put_char(&members, '\0');
+    enum status st =
+        members.failed
+            ? ST_LIMIT
+            : pending_add(c->state_dir, RECORD_AUDIT_READ, "ticket:search",
+                          members.data, system_clock()->wall_ms(NULL));
+    buf_free(&members);
+    state_close(state);
+    if (st != ST_OK)
+        return cmd_fail(CMD_WRONG,
+                        "this search cannot be noted for the log "
+                        "(%s), so nothing is shown",
+                        status_name(st));
+    (void)cmd_fail(CMD_OK, "no gateway is running; its next start records "
+                           "this search");
+    return CMD_OK;
+}
+
+int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
+                     struct slice by)
+{
+    struct control_answer answer;
+    char socket[CONF_PATH_MAX];
+    struct buf args;
+    char *token = NULL;
+    int code = cmd_read_token(l, &token);
+
+    if (code != CMD_OK)
+        return code;
+    control_answer_init(&answer);
+    buf_init(&args, MEMBERS_MAX);
+    buf_printf(&args, "{\"rows\":%s,\"by\":%.*s}", rows ? "true" : "false",
+               SLICE_ARG(by));
+    enum status st = args.failed || !state_path(c, "control.sock", socket)
+                         ? ST_LIMIT
+                         : control_ask_as(socket, "audit read",
+                                          buf_slice(&args), token, &answer);
+    code = st == ST_OK && answer.exit == CMD_OK ? CMD_OK : CMD_WRONG;
+    if (st == ST_UNKNOWN && token == NULL)
+        code = note_for_later(c, rows, by);
+    else if (code != CMD_OK)
+        (void)cmd_fail(code, "the gateway did not record this search, so "
+                             "nothing is shown");
+    buf_free(&args);
+    control_answer_free(&answer);
+    secret_free(token);
+    return code;
+}
+
+int cmd_audit_folder(const struct conf *c, char out[CONF_PATH_MAX])
+{
+    if (!state_path(c, "audit", out))
+        return cmd_fail(CMD_WRONG, "state_dir is too long a path");
+    if (access(out, R_OK | X_OK) != 0)
+        return cmd_fail(CMD_WRONG, "%s: there is no audit log that can be read",
+                        out);
+    return CMD_OK;
+}
