@@ -3,7 +3,7 @@
 BUILD   ?= build
 CC      ?= cc
 PKGS    := libevent libevent_pthreads libevent_openssl libsodium libcjson \
-           libcurl sqlite3 zlib openssl
+           libcurl libpsl sqlite3 zlib openssl
 CSTD    := -std=c17 -D_GNU_SOURCE -Iinclude
 WARN    := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes \
            -Wmissing-prototypes -Wswitch-enum -Wvla -Wformat=2
@@ -208,7 +208,8 @@ install: all
 	install -m 0644 policy/profiles/*.json $(AT)/share/lethe/profiles
 	install -m 0644 README.md SECURITY.md LICENSE $(INSTALL_DOC)
 	install -m 0644 docs/*.md docs/*.json $(INSTALL_DOC)/docs
-	install -m 0644 docs/examples/lethe.service $(INSTALL_DOC)/docs/examples
+	install -m 0644 docs/examples/lethe.service docs/examples/optout-return.js \
+	  $(INSTALL_DOC)/docs/examples
 	install -m 0644 docs/examples/mixbot/*.jsonl \
 	  $(INSTALL_DOC)/docs/examples/mixbot
 	install -m 0755 docs/examples/mixbot/*.py docs/examples/mixbot/*.sh \

@@ -276,6 +276,10 @@ static const struct route {
     {SLICE_INIT("POST"), SLICE_INIT("/v1/optout"), front_optout, true},
     {SLICE_INIT("POST"), SLICE_INIT("/v1/optin"), front_optin, true},
     {SLICE_INIT("GET"), SLICE_INIT("/v1/optout"), front_flag, true},
+    {SLICE_INIT("POST"), SLICE_INIT("/v1/optout/link"), front_optout_link,
+     false},
+    {SLICE_INIT("GET"), SLICE_INIT("/privacy"), front_privacy, false},
+    {SLICE_INIT("POST"), SLICE_INIT("/privacy"), front_privacy_choose, false},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 

@@ -2,7 +2,7 @@
 #include "lethe/policy/dialect.h"
 
 #include "dialect/family.h"
-#include "dialect/form.h"
+#include "lethe/policy/form.h"
 
 #include <assert.h>
 #include <stdlib.h>

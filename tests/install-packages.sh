@@ -9,7 +9,7 @@
 set -eu
 
 build="gcc make pkg-config libevent-dev libsodium-dev libcjson-dev
-       libcurl4-openssl-dev libsqlite3-dev zlib1g-dev libssl-dev"
+       libcurl4-openssl-dev libpsl-dev libsqlite3-dev zlib1g-dev libssl-dev"
 tests="libcmocka-dev python3 faketime openssl curl clang-14 clang-format-14
        clang-tidy-14 libclang-rt-14-dev cppcheck shellcheck mandoc
        python3-jsonschema ca-certificates"

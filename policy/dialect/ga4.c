@@ -3,7 +3,7 @@
  * query, and one event a line into the body; without a body the query is the
  * one event. */
 #include "family.h"
-#include "form.h"
+#include "lethe/policy/form.h"
 
 #include "ga4.h"
 #include "lethe/audit_codes.h"

@@ -4,8 +4,8 @@
  * stands in each event. */
 #include "mixpanel.h"
 
-#include "form.h"
 #include "lethe/audit_codes.h"
+#include "lethe/policy/form.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "params.h"
 
 #include "../json_scan.h"
-#include "form.h"
+#include "lethe/policy/form.h"
 
 static size_t pairs_bound(struct slice form)
 {

@@ -2,7 +2,7 @@
  * with one hit, /batch with one a line. A dialect in only: its servers are
  * gone, its libraries are not. */
 #include "family.h"
-#include "form.h"
+#include "lethe/policy/form.h"
 
 #include "lethe/audit_codes.h"
 #include "params.h"

@@ -1,5 +1,5 @@
 /* Pairs of queries and form bodies, percent escapes, base64. */
-#include "../../policy/dialect/form.h"
+#include "lethe/policy/form.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

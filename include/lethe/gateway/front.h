@@ -41,7 +41,7 @@ void front_group_done(struct front *f, struct http_exchange *list,
 void front_rights_done(struct front *f, struct http_exchange *x,
                        struct rights_job *job);
 
-/* ---- between front.c, front_rights.c and front_receipt.c --------------- */
+/* ---- between front.c and what it routes to ------------------------------ */
 
 /* The site of a request and what its answers carry. */
 struct visit {
@@ -75,5 +75,9 @@ bool front_wants_receipt(const struct visit *v);
 void front_optout(struct visit *v);
 void front_optin(struct visit *v);
 void front_flag(struct visit *v);
+/* GET and POST /privacy; POST /v1/optout/link. */
+void front_privacy(struct visit *v);
+void front_privacy_choose(struct visit *v);
+void front_optout_link(struct visit *v);
 
 #endif

@@ -110,6 +110,16 @@ struct slice dialect_error_body(const struct dialect_route *r,
 enum status dialect_canonical(struct slice exact, struct arena *a,
                               struct slice *out) MUST_CHECK;
 
+/* The identifiers that the SDKs of our dialects keep in the cookies of one
+ * request, canonical, each once, borrowed from the request or in the arena: _ga
+ * (gtag.js, analytics.js) and mp_<token>_mixpanel (mixpanel-browser). Only for
+ * a person's own "no": events never bring identifiers by cookie. *out_left:
+ * there are more than `max`. Errors: ST_NOMEM. */
+enum status dialect_cookie_ids(const struct beacon_header *headers,
+                               unsigned header_count, struct arena *a,
+                               struct slice *out, unsigned max,
+                               unsigned *out_count, bool *out_left) MUST_CHECK;
+
 uint16_t dialect_source(const struct dialect_route *r); /* audit_codes.h */
 const char *dialect_name(const struct dialect_route *r);
 

@@ -1,8 +1,8 @@
 /* form.h - name=value pairs as browsers write them in queries and form bodies
  * (URL Standard, application/x-www-form-urlencoded), and base64 within them.
- * Included by policy/dialect/ alone. Untrusted input. */
-#ifndef LETHE_POLICY_DIALECT_FORM_H
-#define LETHE_POLICY_DIALECT_FORM_H
+ * Untrusted input. */
+#ifndef LETHE_LETHE_POLICY_FORM_H
+#define LETHE_LETHE_POLICY_FORM_H
 
 #include "lethe/policy/base/arena.h"
 #include "lethe/policy/base/slice.h"

@@ -1,4 +1,4 @@
-#include "form.h"
+#include "lethe/policy/form.h"
 
 #include <string.h>
 
