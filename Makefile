@@ -208,15 +208,17 @@ install: all
 	install -m 0644 policy/profiles/*.json $(AT)/share/lethe/profiles
 	install -m 0644 README.md SECURITY.md LICENSE $(INSTALL_DOC)
 	install -m 0644 docs/*.md docs/*.json $(INSTALL_DOC)/docs
-	install -m 0644 docs/examples/lethe.service docs/examples/optout-return.js \
+	install -m 0644 docs/examples/*.service docs/examples/optout-return.js \
 	  $(INSTALL_DOC)/docs/examples
 	install -m 0644 docs/examples/mixbot/*.jsonl \
 	  $(INSTALL_DOC)/docs/examples/mixbot
 	install -m 0755 docs/examples/mixbot/*.py docs/examples/mixbot/*.sh \
 	  $(INSTALL_DOC)/docs/examples/mixbot
-	sed 's|/usr/local/sbin|$(PREFIX)/sbin|' docs/examples/lethe.service \
-	  >$(AT)/lib/systemd/system/lethe.service
-	chmod 0644 $(AT)/lib/systemd/system/lethe.service
+	for unit in lethe lethe-signer; do \
+	  sed 's|/usr/local/sbin|$(PREFIX)/sbin|' docs/examples/$$unit.service \
+	    >$(AT)/lib/systemd/system/$$unit.service && \
+	  chmod 0644 $(AT)/lib/systemd/system/$$unit.service || exit 1; \
+	done
 
 -include $(POLICY_OBJ:.o=.d) $(GATEWAY_OBJ:.o=.d) \
          $(UNIT_SRC:%.c=$(BUILD)/obj/%.d) \

@@ -326,6 +326,7 @@ void build_tear_down(struct gateway *g)
     forward_free(g->forward);
     if (g->audit != NULL)
         audit_stop(g->audit);
+    signer_link_close(g->signer);
     world_unref(g->world);
     if (g->journal != NULL)
         journal_close(g->journal);

@@ -116,17 +116,21 @@ static enum status open_audit(struct gateway *g, const struct conf *c,
                               struct audit_recovery *found)
 {
     char folder[CONF_PATH_MAX], node[64];
-    const char *origin = c->audit_origin;
-    size_t label = slice_find(slice_of(origin), '.');
+    size_t label = slice_find(slice_of(c->audit_origin), '.');
 
     if (!state_path(c, "audit", folder))
         return ST_LIMIT;
     (void)snprintf(node, sizeof(node), "%.*s", (int)(label < 32 ? label : 32),
-                   origin);
+                   c->audit_origin);
+    g->signing = (struct audit_signing){
+        .ask = signer_link_ask,
+        .ctx = g->signer,
+        .key = *signer_link_key(g->signer),
+    };
     const struct audit_config config = {
         .folder = folder,
         .node = node,
-        .origin = origin,
+        .origin = g->signing.key.name, /* a fork's has a number behind it */
         .version = LETHE_VERSION,
         .rows = c->audit_rows,
         .time_step_ms = c->audit_time_step_ms,
@@ -135,8 +139,44 @@ static enum status open_audit(struct gateway *g, const struct conf *c,
         .rows_safe = rows_safe,
         .on_broken = audit_broken,
         .ctx = g,
+        .signing = &g->signing,
     };
     return audit_open(&config, &g->audit, found);
+}
+
+static int open_signer(struct gateway *g, const struct conf *c)
+{
+    char why[SIGNER_LINK_WHY_MAX];
+
+    if (signer_link_open(c, &g->signer, why) != ST_OK)
+        return build_refuse(c->signer_dir, why);
+    if (signer_link_is_new(g->signer))
+        log_warn(LOG_AUDIT, "the log was not signed until now: a key was made "
+                            "in the signer's folder; keep log.vkey elsewhere");
+    return 0;
+}
+
+static const char *unsigned_text(enum status st)
+{
+    switch ((int)st) {
+    case ST_MISMATCH:
+        return "it is not what was signed: records have changed. Put the right "
+               "files back, or begin a new log with `lethe audit fork`";
+    case ST_END:
+        return "records that were signed are missing: they were lost, or this "
+               "is an older copy. Put the newer files back, or begin a new log "
+               "with `lethe audit fork`";
+    case ST_UNKNOWN:
+        return "the signer signs another log than this one";
+    case ST_CLOSED:
+    case ST_TIMEOUT:
+    case ST_BUSY:
+        return "the signer does not answer";
+    case ST_CORRUPT:
+        return "its tree cannot be made: tiles of pruned records are missing";
+    default:
+        return "cannot be written";
+    }
 }
 
 static int open_optouts(struct gateway *g, const struct conf *c,
@@ -231,8 +271,9 @@ static int recover(struct gateway *g, const struct conf *c,
     if (journal_replay_rows(g->journal, audit_recover_rows, g->audit) != ST_OK)
         return build_refuse("audit log",
                             "rows could not be rebuilt from the journal");
-    if (audit_start(g->audit, found, site_label, (void *)c) != ST_OK)
-        return build_refuse("audit log", "cannot be written");
+    enum status st = audit_start(g->audit, found, site_label, (void *)c);
+    if (st != ST_OK)
+        return build_refuse("audit log", unsigned_text(st));
     if (journal->damaged > 0) {
         log_error(LOG_SPOOL, "the journal is damaged",
                   LOG_NUM("groups", journal->damaged),
@@ -253,7 +294,7 @@ int build_from_disk(struct gateway *g, struct conf *c)
     struct audit_recovery found;
     struct journal_recovery journal;
 
-    if (open_state(g, c) != 0)
+    if (open_state(g, c) != 0 || open_signer(g, c) != 0)
         return 1;
     enum status st = open_audit(g, c, &found);
     if (st != ST_OK)

@@ -135,7 +135,7 @@ static void put_parts(const struct gateway *g, struct control_answer *out)
 
     buf_printf(&out->text,
                "opt-outs: %llu in force, list %s\nepochs: kept in %s%s\n"
-               "audit: %lld ms behind, log not signed yet\n"
+               "audit: %lld ms behind, %llu records signed, %lld s ago\n"
                "commit: median sync %lld us\n",
                (unsigned long long)optout_count(g->optouts),
                optout_health_name(health), place,
@@ -143,14 +143,19 @@ static void put_parts(const struct gateway *g, struct control_answer *out)
                    ? " (a restart begins new ones)"
                    : "",
                (long long)audit_lag_ms(g->audit),
+               (unsigned long long)audit_signed_size(g->audit),
+               (long long)(audit_signed_age_ms(g->audit) / MS_PER_S),
                (long long)commit_sync_p50_us(g->commit));
     buf_printf(&out->data,
                ",\"optouts\":%llu,\"optout_list\":\"%s\",\"epoch_store\":"
-               "\"%s\",\"audit_lag_ms\":%lld,\"sync_p50_us\":%lld,"
+               "\"%s\",\"audit_lag_ms\":%lld,\"signed\":%llu,"
+               "\"signed_age_ms\":%lld,\"sync_p50_us\":%lld,"
                "\"reload_ok\":%s",
                (unsigned long long)optout_count(g->optouts),
                optout_health_name(health), place,
                (long long)audit_lag_ms(g->audit),
+               (unsigned long long)audit_signed_size(g->audit),
+               (long long)audit_signed_age_ms(g->audit),
                (long long)commit_sync_p50_us(g->commit),
                g->reload_ok ? "true" : "false");
     if (!g->reload_ok)

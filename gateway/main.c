@@ -9,6 +9,12 @@
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 static const struct cmd_option config_only[] = {CMD_CONFIG_OPTION};
+static const struct cmd_option signer_options[] = {
+    CMD_CONFIG_OPTION,
+    {"--dir", "DIR", "the signer's folder; the config's if left out"},
+    {"--with-parent", NULL,
+     "standard input is a socket to whoever started it: end with it"},
+};
 static const struct cmd_option asking[] = {CMD_CONFIG_OPTION, CMD_TOKEN_OPTION};
 static const struct cmd_option config_site[] = {
     CMD_CONFIG_OPTION,
@@ -80,6 +86,8 @@ const struct cmd cmd_table[] = {
      OPTIONS(config_only), cmd_check},
     {"serve", "", "Run the gateway in the foreground.", OPTIONS(config_only),
      cmd_serve},
+    {"signer", "", "Sign the audit log, in a process of its own.",
+     OPTIONS(signer_options), cmd_signer},
     {"reload", "",
      "Take over changed policies, certificates, origins and "
      "destinations; all or nothing.",

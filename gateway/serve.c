@@ -23,6 +23,12 @@ static void to_stderr(enum log_level level, const char *line)
     (void)fprintf(stderr, "%s\n", line);
 }
 
+void serve_log(const struct conf *c)
+{
+    log_set(to_stderr, c == NULL ? LOG_LEVEL_INFO : c->log_level,
+            c != NULL && c->log_json);
+}
+
 /* ---- the main thread ---------------------------------------------------- */
 
 static void on_signal(evutil_socket_t number, short what, void *ctx)
@@ -180,6 +186,6 @@ int serve_run(const char *conf_path)
                             "libsodium or libevent cannot be initialised");
     if (conf_load(conf_path, &c, &complaint) != ST_OK)
         return build_refuse("config", complaint.text);
-    log_set(to_stderr, c->log_level, c->log_json);
+    serve_log(c);
     return run_conf(conf_path, c);
 }

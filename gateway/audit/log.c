@@ -94,6 +94,7 @@ static void log_free(struct audit_log *l)
     buf_free(&l->seg_out);
     buf_free(&l->rows_out);
     buf_free(&l->d);
+    publish_free(l);
     pthread_cond_destroy(&l->wake);
     pthread_cond_destroy(&l->done);
     pthread_mutex_destroy(&l->lock);
@@ -114,7 +115,9 @@ enum status audit_open(const struct audit_config *config,
         return ST_NOMEM;
     if (l->folder == NULL || l->node == NULL || l->origin == NULL)
         goto fail;
-    st = make_folders(l);
+    st = publish_new(l);
+    if (st == ST_OK)
+        st = make_folders(l);
     if (st == ST_OK)
         st = recover_read(l, &found);
     if (st != ST_OK)
@@ -276,6 +279,9 @@ enum status audit_start(struct audit_log *l, const struct audit_recovery *found,
         return ST_SYNTAX;
     l->site_label = site_label;
     l->label_ctx = ctx;
+    st = publish_begin(l);
+    if (st != ST_OK)
+        return st;
     (void)reserve_make(l);
     st = put_beginning(l, found);
     if (st != ST_OK)
@@ -283,7 +289,7 @@ enum status audit_start(struct audit_log *l, const struct audit_recovery *found,
     if (pthread_create(&l->thread, NULL, log_thread, l) != 0)
         return ST_NOMEM;
     l->running = true;
-    return ST_OK;
+    return publish_start(l);
 }
 
 /* Put an item at the queue's end. False when the log is stopping. */
@@ -445,6 +451,7 @@ void audit_stop(struct audit_log *l)
         pthread_mutex_unlock(&l->lock);
         pthread_join(l->thread, NULL);
     }
+    publish_stop(l);
     log_free(l);
 }
 

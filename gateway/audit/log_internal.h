@@ -146,6 +146,7 @@ struct audit_log {
     _Atomic int64_t oldest_mono;     /* 0 = no row waits */
     _Atomic bool broken, blocked;
     _Atomic uint64_t row_bytes, record_bytes;
+    struct publisher *publisher; /* log_publish.c; NULL: nothing is signed */
 };
 
 /* log_file.c */
@@ -209,6 +210,21 @@ enum status batch_put(struct audit_log *l, struct batch_text *t) MUST_CHECK;
 /* log_recover.c */
 enum status recover_read(struct audit_log *l,
                          struct audit_recovery *out) MUST_CHECK;
+
+/* log_publish.c. Before publish_start(): the tree goes on at `first` (where
+ * records were pruned), then gets each line found, without its newline.
+ * Errors: as log_tree_resume(), log_tree_add(). */
+enum status publish_new(struct audit_log *l) MUST_CHECK;
+void publish_free(struct audit_log *l);
+enum status publish_resume(struct audit_log *l, uint64_t first) MUST_CHECK;
+enum status publish_found(struct audit_log *l, struct slice line) MUST_CHECK;
+/* Lines that are on disk now, each with its newline. */
+void publish_lines(struct audit_log *l, struct slice lines);
+/* Hold the tree against what was signed. Errors: as audit_start(). */
+enum status publish_begin(struct audit_log *l) MUST_CHECK;
+enum status publish_start(struct audit_log *l) MUST_CHECK;
+/* After the audit's thread has ended: the rest is signed. */
+void publish_stop(struct audit_log *l);
 
 /* log_thread.c */
 void *log_thread(void *log);

@@ -205,7 +205,7 @@ static enum status read_record(struct scan *c, struct slice line)
     l->has_base = true;
     l->next_index++;
     c->found->records++;
-    return st;
+    return st == ST_OK ? publish_found(l, line) : st;
 }
 
 /* One segment's lines. *out_bad_at is where the first bad one begins. */
@@ -379,8 +379,10 @@ enum status recover_read(struct audit_log *l, struct audit_recovery *out)
     if (st == ST_OK)
         st = list_segments(l, &list, &count);
     /* Where records were pruned, the log begins at a later index. */
-    if (st == ST_OK && count > 0)
+    if (st == ST_OK && count > 0) {
         l->next_index = list[0];
+        st = publish_resume(l, list[0]);
+    }
     for (size_t i = 0; i < count && st == ST_OK; i++)
         st = read_segment(&c, list[i], i + 1 == count);
     if (st == ST_OK && count == 0)

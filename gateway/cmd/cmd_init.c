@@ -1,5 +1,6 @@
 /* cmd_init.c - `lethe init DIR`: the only place that makes keys and the empty
  * opt-out list, so that their absence later is noticed, never papered over. */
+#include "lethe/gateway/audit/signer.h"
 #include "lethe/gateway/cmd/cmd.h"
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/file.h"
@@ -15,6 +16,8 @@
 #include <sys/stat.h>
 
 #define CONFIG_MAX 8192u
+/* The log's name until the config gives it another: nothing is signed yet. */
+#define EXAMPLE_ORIGIN "gw1.example/audit"
 
 static int fail_at(const char *dir, const char *name, const char *why)
 {
@@ -77,7 +80,8 @@ static void put_config(struct buf *out)
                "  \"master_key\": {\"file\": \"keys/master.key\"},\n"
                "  \"optout_key\": {\"file\": \"keys/optout.key\"},\n"
                "  \"optout_journal\": \"optout-journal\",\n"
-               "  \"audit\": {\"origin\": \"gw1.example/audit\"},\n"
+               "  \"signer\": {\"dir\": \"signer\"},\n"
+               "  \"audit\": {\"origin\": \"" EXAMPLE_ORIGIN "\"},\n"
                "  \"sites\": [{\n"
                "    \"id\": \"%016llx\", \"name\": \"mixbot\",\n"
                "    \"policy\": \"policy/mixbot.json\",\n"
@@ -158,6 +162,16 @@ static int make_optouts(const char *dir)
     return code;
 }
 
+static int make_signer(const char *dir)
+{
+    char path[CONF_PATH_MAX];
+
+    if (!path_in(dir, "signer", path))
+        return fail_at(dir, "signer", "the path is too long");
+    enum status st = signer_make(path, SLICE(EXAMPLE_ORIGIN));
+    return st == ST_OK ? CMD_OK : fail_at(dir, "signer", status_name(st));
+}
+
 static int make_all(const char *dir)
 {
     static const char *const folders[] = {"keys", "policy", "signer"};
@@ -174,6 +188,8 @@ static int make_all(const char *dir)
         code = make_keys(dir);
     if (code == CMD_OK)
         code = make_optouts(dir);
+    if (code == CMD_OK)
+        code = make_signer(dir);
     return code;
 }
 

@@ -117,7 +117,7 @@ def check_commands():
     text = read(page)
     shown = set(re.findall(r"^\.It Ic ((?:[a-z-]+ ?){1,2}?)(?= Ar| Op| Fl|$)", text, re.M))
     differ(page, "command", shown, real)
-    options = set(re.findall(r'\{"(--[a-z]+)"', main)) | {
+    options = set(re.findall(r'\{"(--[a-z][a-z-]*)"', main)) | {
         "--config", "--token-file", "--json", "--help"}
     differ(page, "option", {"-" + o for o in re.findall(r"Fl (-[a-z][a-z-]*)", text)}, options)
     for path in documents("."):

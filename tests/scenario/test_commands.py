@@ -51,7 +51,7 @@ ALONE = {  # no gateway, no config
     "minimise": (["--policy", POLICY], 0, SAMPLE),
     "version": ([], 0, b""),
 }
-OTHERS = {"init", "serve"}
+OTHERS = {"init", "serve", "signer"}
 LINES = {"audit search", "minimise"}  # --json: JSON Lines
 
 

@@ -12,13 +12,15 @@ import unittest
 from harness import BUILD, ROOT, main
 
 FILES = [
-    "sbin/lethe", "lib/systemd/system/lethe.service",
+    "sbin/lethe", "lib/systemd/system/lethe.service", "lib/systemd/system/lethe-signer.service",
     "share/man/man8/lethe.8", "share/man/man5/lethe.json.5", "share/man/man5/lethe-policy.5",
     "share/lethe/profiles/cnil-exempt.json", "share/lethe/profiles/cnil-pragmatic.json",
     "share/lethe/profiles/cnil-strict.json", "share/lethe/profiles/mixbot.json",
     "share/doc/lethe/README.md", "share/doc/lethe/SECURITY.md", "share/doc/lethe/LICENSE",
     "share/doc/lethe/docs/config.schema.json", "share/doc/lethe/docs/policy.schema.json",
     "share/doc/lethe/docs/examples/lethe.service",
+    "share/doc/lethe/docs/examples/lethe-signer.service",
+    "share/doc/lethe/docs/examples/optout-return.js",
     "share/doc/lethe/docs/examples/mixbot/lethe_track.py",
     "share/doc/lethe/docs/examples/mixbot/story.py",
     "share/doc/lethe/docs/examples/mixbot/run.sh",
@@ -84,13 +86,14 @@ class Install(unittest.TestCase):
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze here")
     def test_systemd_takes_the_unit(self):
         install("", self.folder)
-        unit = os.path.join(self.folder, "lib/systemd/system/lethe.service")
-        with open(unit, encoding="utf-8") as f:
-            text = f.read()
-        self.assertIn("ExecStart=%s/sbin/lethe serve" % self.folder, text)
-        self.assertNotIn("/usr/local/", text)
-        code, out = run("systemd-analyze", "verify", "--man=no", unit)
-        self.assertEqual((code, out), (0, ""))
+        for name, command in (("lethe", "serve"), ("lethe-signer", "signer")):
+            unit = os.path.join(self.folder, "lib/systemd/system/%s.service" % name)
+            with open(unit, encoding="utf-8") as f:
+                text = f.read()
+            self.assertIn("ExecStart=%s/sbin/lethe %s" % (self.folder, command), text)
+            self.assertNotIn("/usr/local/", text)
+            code, out = run("systemd-analyze", "verify", "--man=no", unit)
+            self.assertEqual((code, out), (0, ""))
 
     @unittest.skipUnless(shutil.which("mandoc"), "no mandoc here")
     def test_manual_pages_can_be_read(self):

@@ -16,6 +16,7 @@
 #include "lethe/gateway/rights/service.h"
 #include "lethe/gateway/rights/sweep.h"
 #include "lethe/gateway/services.h"
+#include "lethe/gateway/signer_link.h"
 #include "lethe/gateway/state.h"
 #include "lethe/gateway/store/commit.h"
 #include "lethe/gateway/store/journal.h"
@@ -43,6 +44,8 @@ struct gateway {
     struct sweep *sweep;
     struct journal *journal;
     struct outage *outage;
+    struct signer_link *signer;
+    struct audit_signing signing;
     struct audit_log *audit;
     struct commit *commit;
     struct forward *forward;

@@ -7,4 +7,8 @@
  * standard error) or had to stop by itself. */
 int serve_run(const char *conf_path);
 
+/* The process's log goes to standard error as `c` says (NULL: info, text). */
+struct conf;
+void serve_log(const struct conf *c);
+
 #endif

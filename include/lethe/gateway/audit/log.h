@@ -4,12 +4,14 @@
  * journal; each second, or at 65,536 decisions, or before its record would
  * pass 8,192 bytes, a site's batch closes: rows file synced, then the batch
  * record appended and synced. A heartbeat each 60 s when idle. Records are
- * JSON Lines in audit/seg/, rows in audit/rows/. The tree and its signatures
- * are made from these files (issue 4). docs/audit.md says what is written. */
+ * JSON Lines in audit/seg/, rows in audit/rows/. A second thread keeps the tree
+ * over the records that are on disk, has it signed once a second (signer.h) and
+ * publishes audit/checkpoint. docs/audit.md says what is written. */
 #ifndef LETHE_GATEWAY_AUDIT_LOG_H
 #define LETHE_GATEWAY_AUDIT_LOG_H
 
 #include "lethe/gateway/audit/row.h"
+#include "lethe/gateway/audit/signer.h"
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/store/group.h"
 #include "lethe/policy/base/buf.h"
@@ -60,7 +62,8 @@
     X(TOKEN_REVOKE, "token.revoke")                                            \
     X(SITE_RETIRE, "site.retire")                                              \
     X(TLS_FAIL, "tls.fail")                                                    \
-    X(CLOCK_STEP, "clock.step")
+    X(CLOCK_STEP, "clock.step")                                                \
+    X(SIGNER_GAP, "signer.gap")
 
 #define X(id, text) RECORD_##id,
 enum audit_record_act { AUDIT_RECORD_ACTS(X) RECORD_ACT_COUNT };
@@ -68,6 +71,14 @@ enum audit_record_act { AUDIT_RECORD_ACTS(X) RECORD_ACT_COUNT };
 const char *audit_record_act_name(enum audit_record_act act);
 
 struct audit_log;
+
+/* How the log is signed. */
+struct audit_signing {
+    /* Asks the signer, as signer_ask(). Called by one thread at a time. */
+    enum status (*ask)(void *ctx, struct slice body, struct signer_reply *out);
+    void *ctx;
+    struct note_key key; /* whose signature counts; its name is the origin */
+};
 
 struct audit_config {
     const char *folder; /* state_dir/audit */
@@ -86,6 +97,7 @@ struct audit_config {
     void (*on_broken)(void *ctx, enum status st);
     void *ctx;
     const char *version; /* of this build, for gate.start; NULL = "0" */
+    const struct audit_signing *signing; /* borrowed; NULL: nothing is signed */
 };
 
 /* What start-up found; goes into gate.recovered. */
@@ -111,8 +123,13 @@ enum status audit_recover_rows(void *log, const struct group_rows *site,
                                uint64_t rows_before,
                                const uint8_t *rows) MUST_CHECK;
 
-/* Write gate.start (and gate.recovered where something was), start the
- * thread. `site_label(ctx, number)` names a site for batch.d.site. */
+/* Hold the log against what was signed and published, write gate.start (and
+ * gate.recovered where something was), start the threads.
+ * `site_label(ctx, number)` names a site for batch.d.site.
+ * Errors: ST_MISMATCH (records that were signed have changed), ST_END (some of
+ * them are gone), ST_UNKNOWN (the signer signs another log), ST_CLOSED,
+ * ST_TIMEOUT, ST_BUSY (it does not answer), those of writing. Nothing was
+ * written then. */
 enum status audit_start(struct audit_log *l, const struct audit_recovery *found,
                         const char *(*site_label)(void *ctx, uint64_t site),
                         void *ctx) MUST_CHECK;
@@ -154,7 +171,19 @@ bool audit_is_blocked(const struct audit_log *l);
 void audit_bytes(const struct audit_log *l, uint64_t *out_rows,
                  uint64_t *out_records);
 
-/* Close batches, write gate.stop, end the thread, free. */
+/* Leaves that the newest published checkpoint covers; 0 without a signer. */
+uint64_t audit_signed_size(const struct audit_log *l);
+/* Since the signer answered last, though nothing new may have come: it is
+ * asked every few seconds. 0 without a signer. */
+int64_t audit_signed_age_ms(const struct audit_log *l);
+/* Until a published checkpoint covers record `index`: for acts that loosen
+ * (audit-format.md section 4). Errors: ST_TIMEOUT, ST_CLOSED (stopping, or the
+ * log is broken). Without a signer ST_OK at once. */
+enum status audit_wait_signed(struct audit_log *l, uint64_t index,
+                              int64_t timeout_ms) MUST_CHECK;
+
+/* Close batches, write gate.stop, have the end signed, end the threads, free.
+ */
 void audit_stop(struct audit_log *l);
 
 /* One destination's fragments since its first: all totals but the last two,
