@@ -124,11 +124,14 @@ run: packages-build
 packages-build packages-test packages-bench packages-clients:
 	@tests/install-packages.sh $(@:packages-%=%)
 
-# Node packages that tests read: a suite of JSON documents.
+# Node packages that tests read: a suite of JSON documents, and TC strings as
+# another implementation makes them.
 npm: tests/npm/node_modules/.done
-tests/npm/node_modules/.done: tests/npm/package-lock.json | packages-test
+tests/npm/node_modules/.done: tests/npm/package-lock.json \
+                              tests/npm/tcf_vectors.mjs | packages-test
 	@cd tests/npm && ../retry.sh npm ci --silent --ignore-scripts --no-audit --no-fund
 	@cd tests/npm && node json_suite.mjs json-suite
+	@cd tests/npm && node tcf_vectors.mjs tcf-vectors
 	@touch $@
 
 ## make test       everything that needs no more than 15 minutes in all

@@ -64,9 +64,10 @@ def main():
     logs = os.path.join(build, "test-logs")
     os.makedirs(logs, exist_ok=True)
     env = dict(os.environ, LETHE_BUILD=build)
-    suite = os.path.join(ROOT, "tests", "npm", "json-suite")
-    if os.path.isdir(suite):
-        env["LETHE_JSON_SUITE"] = os.environ.get("LETHE_JSON_SUITE", suite)
+    for name, made in (("LETHE_JSON_SUITE", "json-suite"), ("LETHE_TCF_VECTORS", "tcf-vectors")):
+        path = os.path.join(ROOT, "tests", "npm", made)
+        if os.path.exists(path):
+            env[name] = os.environ.get(name, path)
     jobs = [(os.path.basename(p), [p], env, logs)
             for p in sorted(glob.glob(os.path.join(build, "unit", "test_*")))
             if os.access(p, os.X_OK) and "." not in os.path.basename(p)]
