@@ -1,7 +1,7 @@
 /* intake.c - the way of an event: read this first.
  *
  *   dialect_decode    beacon          -> hits        (raw, in the arena)
- *   consent_read_...  hit             -> signals that the app passes on
+ *   consent_hear_...  request, hit    -> signals around and in the event
  *   hit_add_named     hit             -> all that names a person in it
  *   ask_optouts       hit             -> on the list?
  *   consent_decide    signals, list   -> per purpose allow or deny
@@ -18,6 +18,7 @@
 #include "lethe/gateway/rights/optout.h"
 #include "lethe/policy/base/clock.h"
 #include "lethe/policy/consent.h"
+#include "lethe/policy/consent_hear.h"
 #include "lethe/policy/decide.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/minimise.h"
@@ -50,6 +51,7 @@ struct taking {
     struct arena *arena;
     const struct decoded *decoded; /* so far */
     uint64_t first_ev;             /* of the event at position 0 */
+    struct consent_signals heard;  /* what the request says for all its hits */
     uint64_t ev;
     unsigned weight; /* events times destinations so far */
     bool gpc;        /* forwarded under GPC: R62 */
@@ -372,11 +374,13 @@ static enum status take_hit(void *ctx, struct hit *h)
                      : (unsigned)__builtin_popcount(t->site->present);
     if (t->weight > PASS_FRAGMENTS_MAX)
         return ST_LIMIT;
-    consent_read_properties(p, h->fields, &h->signals);
+    consent_hear_all(&h->signals, &t->heard);
+    consent_hear_fields(p, h->fields, &h->signals);
     t->gpc = h->signals.gpc;
     enum status st = hit_add_named(p, h, &t->view, t->arena);
     if (st == ST_OK) {
-        consent_decide(p, &h->signals, ask_optouts(t), &consent);
+        consent_decide(p, &h->signals, t->beacon->received_ms, ask_optouts(t),
+                       &consent);
         decide(p, h, &consent, t->site->present, t->beacon->received_ms,
                &t->verdict);
         st = clear_all(t);
@@ -404,8 +408,12 @@ enum status intake_collect(struct intake *in, const struct world_site *s,
         in->seen = optout_newest(in->services->optouts, NULL);
     /* Never 0, which is none, and with room to count up. */
     t.first_ev = (random_u64(&in->random) >> 1) + 1;
+    enum status st =
+        consent_hear_request(s->policy, call->beacon, call->arena, &t.heard);
+    if (st != ST_OK)
+        return st;
     pass_mark(in->pass, s->index, &before);
-    enum status st = dialect_decode(call, take_hit, &t);
+    st = dialect_decode(call, take_hit, &t);
     if (st == ST_OK) {
         /* Law 11: events that were not understood beside others that were. */
         for (unsigned i = call->decoded.understood; i < call->decoded.received;

@@ -127,6 +127,8 @@ static bool is_permission(unsigned reason)
     case REASON_GPC:
     case REASON_DNT:
     case REASON_CONSENT_MODE:
+    case REASON_TCF:
+    case REASON_SIGNAL:
         return true;
     default:
         return false;

@@ -3,6 +3,7 @@
  * a purpose allowed that a later check would deny. */
 #include "lethe/policy/consent.h"
 
+#include "consent_tcf.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/json_reader.h"
 
@@ -45,17 +46,17 @@ static bool listed(const struct purpose_plan *purpose, struct slice name)
     return false;
 }
 
-/* What the event's own consent object says of one purpose. A purpose's own
- * name can always refuse it; only a listed name can open it (law 9). */
-static enum answer app_answer(const struct purpose_plan *purpose,
-                              const struct json_node *app)
+/* What one object name -> bool says of one purpose. A purpose's own name can
+ * always refuse it; only a listed name can open it (law 9). */
+static enum answer object_answer(const struct purpose_plan *purpose,
+                                 const struct json_node *object)
 {
     enum answer best = SAID_NOTHING;
 
-    if (app == NULL || app->type != JSON_OBJECT)
+    if (object == NULL || object->type != JSON_OBJECT)
         return SAID_NOTHING;
-    for (const struct json_node *n = json_first(app); n != NULL;
-         n = json_next(app, n)) {
+    for (const struct json_node *n = json_first(object); n != NULL;
+         n = json_next(object, n)) {
         bool own = listed(purpose, n->key);
         enum answer said = SAID_NOTHING;
 
@@ -67,6 +68,36 @@ static enum answer app_answer(const struct purpose_plan *purpose,
             best = SAID_YES;
     }
     return best;
+}
+
+/* Whether a list of category ids (NULL: none) names the purpose; `own` too, by
+ * the purpose's own name. */
+static bool names_purpose(const struct purpose_plan *purpose,
+                          const struct json_node *ids, bool own)
+{
+    const struct json_node *n = ids == NULL ? NULL : json_first(ids);
+
+    for (; n != NULL; n = json_next(ids, n))
+        if (listed(purpose, n->text) ||
+            (own && slice_eq(purpose->name, n->text)))
+            return true;
+    return false;
+}
+
+/* What the app says, and the consent tool of its SDK: one set of names. */
+static enum answer app_answer(const struct purpose_plan *purpose,
+                              const struct consent_signals *s)
+{
+    enum answer app = object_answer(purpose, s->app);
+    enum answer categories = object_answer(purpose, s->categories);
+
+    if (app == SAID_NO || categories == SAID_NO ||
+        names_purpose(purpose, s->denied_ids, true))
+        return SAID_NO;
+    if (app == SAID_YES || categories == SAID_YES ||
+        names_purpose(purpose, s->allowed_ids, false))
+        return SAID_YES;
+    return SAID_NOTHING;
 }
 
 static enum answer type_answer(const struct consent_mode *m,
@@ -114,70 +145,75 @@ static bool signal_denies(bool sent, enum signal_policy rule,
     return rule == SIGNAL_DENY || !purpose->exempt;
 }
 
-static enum audit_reason why_denied(const struct policy *p,
-                                    const struct purpose_plan *purpose,
-                                    const struct consent_signals *s)
-{
-    enum answer app = app_answer(purpose, s->app), mode = SAID_NOTHING;
+/* What is asked once for all purposes. */
+struct case_file {
+    const struct policy *p;
+    const struct consent_signals *s;
+    struct tcf_answer tcf;
+};
 
-    if (p->enforce_consent_mode)
+static enum audit_reason signal_reason(const struct case_file *c,
+                                       const struct purpose_plan *purpose)
+{
+    const struct consent_signals *s = c->s;
+
+    if (signal_denies(s->gpc, c->p->gpc, purpose))
+        return REASON_GPC;
+    if (signal_denies(s->dnt, c->p->dnt, purpose))
+        return REASON_DNT;
+    if (signal_denies(s->other, SIGNAL_DENY, purpose) ||
+        signal_denies(s->other_own, SIGNAL_DENY_CONSENT, purpose))
+        return REASON_SIGNAL;
+    return REASON_NONE;
+}
+
+static enum audit_reason why_denied(const struct case_file *c, unsigned i)
+{
+    const struct purpose_plan *purpose = &c->p->purposes[i];
+    const struct consent_signals *s = c->s;
+    enum answer app = app_answer(purpose, s), mode = SAID_NOTHING;
+    bool needs_yes = purpose->basis == BASIS_CONSENT;
+
+    if (c->p->enforce_consent_mode)
         mode = mode_answer(purpose, &s->mode);
     if (s->denied)
         return REASON_CONSENT_DENIED;
     if (app == SAID_NO)
         return REASON_APP_DENIED;
-    if (signal_denies(s->gpc, p->gpc, purpose))
-        return REASON_GPC;
-    if (signal_denies(s->dnt, p->dnt, purpose))
-        return REASON_DNT;
+    enum audit_reason reason = signal_reason(c, purpose);
+    if (reason != REASON_NONE)
+        return reason;
     /* Cookieless pings still say much of a person: nothing of them goes on. */
-    if (p->enforce_consent_mode &&
-        (s->mode.cookieless ||
-         (purpose->basis == BASIS_CONSENT && mode == SAID_NO)))
+    if (c->p->enforce_consent_mode &&
+        (s->mode.cookieless || (needs_yes && mode == SAID_NO)))
         return REASON_CONSENT_MODE;
-    if (purpose->basis == BASIS_CONSENT && app != SAID_YES &&
-        mode != SAID_YES && !purpose->asserted)
+    if (((unsigned)c->tcf.no >> i & 1u) != 0)
+        return REASON_TCF;
+    if (needs_yes && app != SAID_YES && mode != SAID_YES &&
+        ((unsigned)c->tcf.yes >> i & 1u) == 0 && !purpose->asserted)
         return REASON_NO_CONSENT;
     return REASON_NONE;
 }
 
-static bool property_says_yes(const struct json_node *fields, struct slice path)
-{
-    const struct json_node *n;
-
-    if (path.len == 0 || fields == NULL)
-        return false;
-    n = json_at_path(fields, path);
-    if (n == NULL)
-        return false;
-    if (n->type == JSON_STRING || n->type == JSON_NUMBER)
-        return slice_eq(n->text, SLICE("1")) ||
-               slice_eq(n->text, SLICE("true"));
-    return n->type == JSON_TRUE;
-}
-
-void consent_read_properties(const struct policy *p,
-                             const struct json_node *fields,
-                             struct consent_signals *io)
-{
-    io->gpc |= property_says_yes(fields, p->gpc_property);
-    io->dnt |= property_says_yes(fields, p->dnt_property);
-}
-
 void consent_decide(const struct policy *p, const struct consent_signals *s,
-                    enum optout_state optout, struct consent *out)
+                    int64_t now_ms, enum optout_state optout,
+                    struct consent *out)
 {
     enum audit_reason out_of_all = optout_reason(optout);
+    struct case_file c = {.p = p, .s = s};
 
     assert(p->purpose_count <= POLICY_PURPOSES_MAX);
     *out = (struct consent){0};
+    consent_ask_tcf(p, s, now_ms, &c.tcf);
     for (unsigned i = 0; i < p->purpose_count; i++) {
         enum audit_reason reason = out_of_all;
 
         if (reason == REASON_NONE)
-            reason = why_denied(p, &p->purposes[i], s);
+            reason = why_denied(&c, i);
         out->reason[i] = (uint8_t)reason;
         if (reason == REASON_NONE)
             out->allowed |= (uint16_t)(1u << i);
     }
+    for (unsigned d = 0; d < p->destination_count; d++)
+        out->not_to[d] = c.tcf.not_to[d] & out->allowed;
 }

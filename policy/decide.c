@@ -79,7 +79,9 @@ static void decide_one(const struct policy *p, const struct event_plan *event,
         if (((unsigned)common >> purpose & 1u) == 0)
             continue;
         reason = (enum audit_reason)c->reason[purpose];
-        if (((unsigned)c->allowed >> purpose & 1u) != 0) {
+        if (((unsigned)c->not_to[d] >> purpose & 1u) != 0) {
+            reason = REASON_TCF;
+        } else if (((unsigned)c->allowed >> purpose & 1u) != 0) {
             if (!is_late(h, p->purposes[purpose].retention, now_ms)) {
                 *to = (struct destination_verdict){true, (uint8_t)purpose,
                                                    REASON_NONE, event->number};

@@ -3,6 +3,7 @@
  * answered. */
 #include "lethe/policy/explain.h"
 
+#include "lethe/policy/consent_hear.h"
 #include "lethe/policy/decide.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/minimise.h"
@@ -240,7 +241,9 @@ static enum status tell_fields(struct out *o, const struct rule_scope *s)
 
 static enum status tell_values(struct out *o, unsigned d)
 {
-    struct rule_scope s = {o->c->p, &o->with, d, o->v.to[d].purpose, o->a};
+    struct rule_scope s = {o->c->p, &o->with,
+                           d,       o->v.to[d].purpose,
+                           o->a,    o->h->signals.anonymous};
     struct clean_hit clean;
     enum status st = minimise(o->c->p, o->h, &o->view, &o->v, d, &o->with,
                               o->c->now_ms, o->a, &clean);
@@ -355,8 +358,8 @@ enum status explain(const struct explain_case *c, enum explain_form form,
     enum status st = hit_add_named(c->p, &h, &o.view, a);
     if (st != ST_OK)
         return st;
-    consent_read_properties(c->p, h.fields, &h.signals);
-    consent_decide(c->p, &h.signals, c->optout, &consent);
+    consent_hear_fields(c->p, h.fields, &h.signals);
+    consent_decide(c->p, &h.signals, c->now_ms, c->optout, &consent);
     decide(c->p, &h, &consent, c->present, c->now_ms, &o.v);
     tell_event(&o);
     if (o.v.event != NULL)

@@ -77,7 +77,7 @@ enum fate identifier_apply(const struct rule_scope *s, const struct rule *r,
     const struct identifier *id = find_identifier(h, kind);
 
     *out = SLICE_NONE;
-    if (id == NULL || r == NULL || r->kind != RULE_PSEUDONYM)
+    if (id == NULL || r == NULL || r->kind != RULE_PSEUDONYM || s->anonymous)
         return FATE_RULE;
     if (for_other_purpose(s, r))
         return FATE_PURPOSE;
@@ -93,6 +93,8 @@ static enum fate pseudonym_field(const struct rule_scope *s,
 {
     char *message;
 
+    if (s->anonymous)
+        return FATE_RULE;
     if ((v.type != JSON_STRING && v.type != JSON_NUMBER) || v.text.len == 0)
         return FATE_TYPE;
     message = arena_alloc(s->a, 2 + path.len + v.text.len);
@@ -449,7 +451,8 @@ enum status minimise(const struct policy *p, const struct hit *h,
                      int64_t now_ms, struct arena *a, struct clean_hit *out)
 {
     const struct event_plan *event = v->event;
-    struct rule_scope s = {p, keys, d, v->to[d].purpose, a};
+    struct rule_scope s = {
+        p, keys, d, v->to[d].purpose, a, h->signals.anonymous};
     struct clean_hit clean;
     enum status st;
 

@@ -13,6 +13,13 @@ static void put(struct buf *b, struct slice s)
     buf_put(b, s);
 }
 
+static void put_list(struct buf *b, const struct slice *list, unsigned count)
+{
+    buf_put_u32(b, count);
+    for (unsigned i = 0; i < count; i++)
+        put(b, list[i]);
+}
+
 static void put_duration(struct buf *b, struct duration d)
 {
     buf_put_u32(b, (uint32_t)d.months);
@@ -94,26 +101,38 @@ static void put_purpose(struct buf *b, const struct purpose_plan *u)
     buf_printf(b, "%d%d%d%d%d", (int)u->basis, u->exempt, u->asserted,
                u->consent_mode_analytics, u->consent_mode_ads);
     buf_put_u32(b, u->tcf);
-    buf_put_u32(b, u->app_count);
-    for (unsigned i = 0; i < u->app_count; i++)
-        put(b, u->app[i]);
+    buf_put_u32(b, u->tcf_interest);
+    put_list(b, u->tcf_countries, u->tcf_country_count);
+    put_list(b, u->app, u->app_count);
     put_duration(b, u->retention);
+}
+
+static void put_signals(struct buf *b, const struct signal_rule *list,
+                        unsigned count)
+{
+    buf_put_u32(b, count);
+    for (unsigned i = 0; i < count; i++) {
+        put(b, list[i].name);
+        put_list(b, list[i].is, list[i].is_count);
+        buf_put_char(b, (char)('0' + (int)list[i].then));
+    }
 }
 
 static void put_policy(struct buf *b, const struct policy *p)
 {
-    buf_printf(b, "lethe.decides.v2 %d%d%d%d%d", (int)p->gpc, (int)p->dnt,
-               p->enforce_consent_mode, p->enforce_tcf, p->unidentified_allow);
+    buf_printf(b, "lethe.decides.v3 %d%d%d%d%d%d", (int)p->gpc, (int)p->dnt,
+               p->enforce_consent_mode, p->enforce_tcf, p->unidentified_allow,
+               p->tcf_undisclosed_allow);
+    put_duration(b, p->tcf_max_age);
     put(b, p->gpc_property);
     put(b, p->dnt_property);
-    buf_put_u32(b, p->optout_identifier_count);
-    for (unsigned i = 0; i < p->optout_identifier_count; i++)
-        put(b, p->optout_identifiers[i]);
-    for (unsigned k = 0; k < ID_OTHER; k++) {
-        buf_put_u32(b, p->identifier_from_count[k]);
-        for (unsigned i = 0; i < p->identifier_from_count[k]; i++)
-            put(b, p->identifier_from[k][i]);
-    }
+    put(b, p->consent_property);
+    put(b, p->tcf_property);
+    put_signals(b, p->header_signals, p->header_signal_count);
+    put_signals(b, p->field_signals, p->field_signal_count);
+    put_list(b, p->optout_identifiers, p->optout_identifier_count);
+    for (unsigned k = 0; k < ID_OTHER; k++)
+        put_list(b, p->identifier_from[k], p->identifier_from_count[k]);
 }
 
 static void put_destination(struct buf *b, const struct destination_plan *d)

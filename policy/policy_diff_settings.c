@@ -12,6 +12,16 @@ static bool has_text(const struct slice *list, unsigned n, struct slice s)
     return false;
 }
 
+/* The order counts: the first place that holds something is read. */
+static bool same_texts(const struct slice *a, unsigned a_count,
+                       const struct slice *b, unsigned b_count)
+{
+    for (unsigned i = 0; i < a_count && i < b_count; i++)
+        if (!slice_eq(a[i], b[i]))
+            return false;
+    return a_count == b_count;
+}
+
 static bool yes_widened(const struct purpose_plan *a,
                         const struct purpose_plan *b)
 {
@@ -23,7 +33,9 @@ static bool yes_widened(const struct purpose_plan *a,
         if (!has_text(b->app, b->app_count, a->app[i]))
             return true;
     return (b->asserted && !a->asserted) || (b->tcf & ~a->tcf) != 0 ||
-           (a->tcf & ~b->tcf) != 0 ||
+           (a->tcf & ~b->tcf) != 0 || a->tcf_interest != b->tcf_interest ||
+           !same_texts(a->tcf_countries, a->tcf_country_count, b->tcf_countries,
+                       b->tcf_country_count) ||
            b->consent_mode_analytics != a->consent_mode_analytics ||
            b->consent_mode_ads != a->consent_mode_ads;
 }
@@ -96,14 +108,40 @@ static void diff_flag(struct diff *x, bool a, bool b, const char *now_true,
     buf_printf(x->out, "%s\n", b ? now_true : now_false);
 }
 
-/* The order counts: the first place that holds something is read. */
-static bool same_texts(const struct slice *a, unsigned a_count,
-                       const struct slice *b, unsigned b_count)
+static bool same_signals(const struct signal_rule *a, unsigned a_count,
+                         const struct signal_rule *b, unsigned b_count)
 {
     for (unsigned i = 0; i < a_count && i < b_count; i++)
-        if (!slice_eq(a[i], b[i]))
+        if (!slice_eq(a[i].name, b[i].name) || a[i].then != b[i].then ||
+            !same_texts(a[i].is, a[i].is_count, b[i].is, b[i].is_count))
             return false;
     return a_count == b_count;
+}
+
+/* Where signals are read, and which the policy adds. */
+static void diff_places(struct diff *x)
+{
+    const struct policy *a = x->a, *b = x->b;
+
+    if (!slice_eq(a->gpc_property, b->gpc_property) ||
+        !slice_eq(a->dnt_property, b->dnt_property) ||
+        !slice_eq(a->consent_property, b->consent_property) ||
+        !slice_eq(a->tcf_property, b->tcf_property)) {
+        diff_begin(x, CHANGED);
+        buf_put(x->out, SLICE("where the app passes on GPC, DNT or consent\n"));
+    }
+    if (!same_signals(a->header_signals, a->header_signal_count,
+                      b->header_signals, b->header_signal_count) ||
+        !same_signals(a->field_signals, a->field_signal_count, b->field_signals,
+                      b->field_signal_count)) {
+        diff_begin(x, CHANGED);
+        buf_put(x->out, SLICE("which headers or fields of your own say no\n"));
+    }
+    diff_duration(x, "a TC string counts for ", SLICE(""), a->tcf_max_age,
+                  b->tcf_max_age);
+    diff_flag(x, a->tcf_undisclosed_allow, b->tcf_undisclosed_allow,
+              "TC strings count without a list of vendors shown",
+              "TC strings must say which vendors were shown", true);
 }
 
 static void diff_from(struct diff *x, enum id_kind kind)
@@ -137,11 +175,7 @@ void diff_general(struct diff *x)
     diff_flag(x, a->unidentified_allow, b->unidentified_allow,
               "events without an identifier are let in",
               "events without an identifier are dropped", true);
-    if (!slice_eq(a->gpc_property, b->gpc_property) ||
-        !slice_eq(a->dnt_property, b->dnt_property)) {
-        diff_begin(x, CHANGED);
-        buf_put(x->out, SLICE("where the app passes on GPC or DNT\n"));
-    }
+    diff_places(x);
     for (unsigned i = 0; i < a->optout_identifier_count; i++)
         if (!has_text(b->optout_identifiers, b->optout_identifier_count,
                       a->optout_identifiers[i])) {

@@ -118,6 +118,7 @@ struct member *members_sorted(struct load *l, const struct json_value *object,
 
 /* policy_read*.c: one part of the language each. */
 void read_general(struct load *l, const struct at *root);
+void read_signals(struct load *l, const struct at *root);
 void read_pseudonyms(struct load *l, const struct at *at,
                      struct destination_plan *d);
 void read_purposes(struct load *l, const struct at *root);

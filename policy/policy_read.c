@@ -70,51 +70,6 @@ static void read_people(struct load *l, const struct at *root)
     want_prose_list(l, root, "subjects", NULL);
 }
 
-static void read_property(struct load *l, const struct at *parent,
-                          const char *key, struct slice *out)
-{
-    struct at m;
-    bool many, wildcard;
-
-    if (!at_get(parent, key, &m) || !want_text(l, &m, POLICY_PATH_MAX, out))
-        return;
-    if (!path_check(*out, &many, &wildcard) || many || wildcard)
-        problem(l, &m,
-                "is no path to one field; write one such as "
-                "\"context.gpc\"");
-}
-
-static void read_signals(struct load *l, const struct at *root)
-{
-    static const char *const keys[] = {
-        "gpc", "dnt", "consent_mode", "tcf", "from_properties", NULL};
-    static const char *const deny[] = {"deny", "deny-consent", "ignore", NULL};
-    static const char *const enforce[] = {"enforce", "ignore", NULL};
-    static const char *const from[] = {"gpc", "dnt", NULL};
-    struct at all, m;
-
-    l->p->gpc = l->p->dnt = SIGNAL_DENY;
-    l->p->enforce_consent_mode = l->p->enforce_tcf = true;
-    if (!at_get(root, "signals", &all) || !want_keys(l, &all, keys))
-        return;
-    if (at_get(&all, "gpc", &m)) {
-        int w = want_word(l, &m, deny);
-        l->p->gpc = w > 0 ? (enum signal_policy)w : SIGNAL_DENY;
-    }
-    if (at_get(&all, "dnt", &m)) {
-        int w = want_word(l, &m, deny);
-        l->p->dnt = w > 0 ? (enum signal_policy)w : SIGNAL_DENY;
-    }
-    if (at_get(&all, "consent_mode", &m))
-        l->p->enforce_consent_mode = want_word(l, &m, enforce) != 1;
-    if (at_get(&all, "tcf", &m))
-        l->p->enforce_tcf = want_word(l, &m, enforce) != 1;
-    if (!at_get(&all, "from_properties", &m) || !want_keys(l, &m, from))
-        return;
-    read_property(l, &m, "gpc", &l->p->gpc_property);
-    read_property(l, &m, "dnt", &l->p->dnt_property);
-}
-
 /* "04:00Z" */
 static bool clock_time(struct slice s, int64_t *out_ms)
 {

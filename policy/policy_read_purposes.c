@@ -25,8 +25,7 @@ static void read_consent_mode(struct load *l, const struct at *at,
     }
 }
 
-static void read_tcf(struct load *l, const struct at *at,
-                     struct purpose_plan *p)
+static void read_tcf_numbers(struct load *l, const struct at *at, uint32_t *out)
 {
     if (!want_kind(l, at, JSON_KIND_ARRAY, "a list such as [1, 8]"))
         return;
@@ -35,10 +34,56 @@ static void read_tcf(struct load *l, const struct at *at,
         struct at item = {at, SLICE_NONE, v};
         unsigned n;
         if (want_whole(l, &item, 1, 24, &n))
-            p->tcf |= UINT32_C(1) << (n - 1);
+            *out |= UINT32_C(1) << (n - 1);
     }
     if (json_size(at->v) == 0)
         problem(l, at, "is empty; list TCF purposes such as [1, 8]");
+}
+
+static void read_tcf_countries(struct load *l, const struct at *at,
+                               struct purpose_plan *p)
+{
+    struct slice *list;
+
+    if (!want_texts(l, at, true, POLICY_LIST_MAX, POLICY_NAME_MAX, &list,
+                    &p->tcf_country_count))
+        return;
+    p->tcf_countries = list;
+    for (unsigned i = 0; i < p->tcf_country_count; i++)
+        if (list[i].len != 2 || list[i].at[0] < 'A' || list[i].at[0] > 'Z' ||
+            list[i].at[1] < 'A' || list[i].at[1] > 'Z')
+            problem(l, at, "\"%.*s\" is no country; write one such as \"DE\"",
+                    SLICE_ARG(slice_head(list[i], 64)));
+}
+
+/* A list is short for its purposes alone. */
+static void read_tcf(struct load *l, const struct at *at,
+                     struct purpose_plan *p)
+{
+    static const char *const keys[] = {"purposes", "legitimate_interest",
+                                       "purpose_one_not_asked", NULL};
+    const uint32_t never = 0x3d; /* purposes 1 and 3 to 6: TCF forbids it */
+    struct at m;
+
+    if (json_kind_of(at->v) == JSON_KIND_ARRAY) {
+        read_tcf_numbers(l, at, &p->tcf);
+        return;
+    }
+    if (!want_keys(l, at, keys))
+        return;
+    if (at_need(l, at, "purposes", "a list such as [1, 8]", &m))
+        read_tcf_numbers(l, &m, &p->tcf);
+    if (at_get(at, "legitimate_interest", &m)) {
+        read_tcf_numbers(l, &m, &p->tcf_interest);
+        if ((p->tcf_interest & never) != 0)
+            problem(l, &m,
+                    "holds 1, 3, 4, 5 or 6, which rest on consent alone; "
+                    "remove them");
+        else if ((p->tcf_interest & ~p->tcf) != 0)
+            problem(l, &m, "holds a purpose that is not in \"purposes\"");
+    }
+    if (at_get(at, "purpose_one_not_asked", &m))
+        read_tcf_countries(l, &m, p);
 }
 
 /* The controller's word that the SDK runs only after a yes (design.md 7). */

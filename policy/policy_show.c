@@ -110,8 +110,9 @@ static enum status put_settings(const struct policy *p,
     size_t before = out->len;
     buf_put(out, SLICE("       "));
     put_path(path, out);
-    for (size_t used = out->len - before; used < NAME_WIDTH + 8; used++)
+    do
         buf_put_char(out, ' ');
+    while (out->len - before < NAME_WIDTH + 8);
     st = json_canonical(v, out);
     put_source(p, v, out);
     return st;

@@ -51,8 +51,8 @@ static void warn_purposes(struct load *l, const struct at *root)
          v = json_sibling(v), i++) {
         const struct purpose_plan *p = &l->p->purposes[i];
         struct at m = at_child(&all, v), text;
-        /* A TCF string is no yes yet: no dialect reads one. */
         bool yes = p->asserted || p->app_count > 0 ||
+                   (l->p->enforce_tcf && p->tcf != 0) ||
                    (l->p->enforce_consent_mode &&
                     (p->consent_mode_analytics || p->consent_mode_ads));
         if (p->basis == BASIS_CONSENT && !yes)

@@ -185,6 +185,20 @@ static void signal_words(const char *name, enum signal_policy s,
     buf_printf(out, "  %s %s.\n", name, words[s]);
 }
 
+/* Signals of the policy's own. */
+static void own_signal_words(const char *what, const struct signal_rule *list,
+                             unsigned count, struct buf *out)
+{
+    for (unsigned i = 0; i < count; i++) {
+        buf_printf(out, "  The %s %.*s", what, SLICE_ARG(list[i].name));
+        for (unsigned k = 0; k < list[i].is_count; k++)
+            buf_printf(out, "%s\"%.*s\"", k > 0 ? " or " : ", if it says ",
+                       SLICE_ARG(list[i].is[k]));
+        buf_printf(out, ", is a no to every purpose%s.\n",
+                   list[i].then == SIGNAL_DENY ? "" : " that is not exempt");
+    }
+}
+
 static void people_words(const struct policy *p, struct buf *out)
 {
     const struct json_value *c =
@@ -220,6 +234,8 @@ static void purpose_words(const struct policy *p, struct buf *out)
     buf_put(out, SLICE("\nWhat counts as a no\n"));
     signal_words("Global Privacy Control", p->gpc, out);
     signal_words("Do Not Track", p->dnt, out);
+    own_signal_words("header", p->header_signals, p->header_signal_count, out);
+    own_signal_words("field", p->field_signals, p->field_signal_count, out);
     buf_put(out, p->unidentified_allow
                      ? SLICE("  Events without any identifier are let in.\n")
                      : SLICE("  Events without any identifier are dropped.\n"));

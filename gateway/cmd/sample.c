@@ -3,6 +3,7 @@
 #include "lethe/gateway/file.h"
 #include "lethe/gateway/random.h"
 #include "lethe/policy/consent.h"
+#include "lethe/policy/consent_hear.h"
 #include "lethe/policy/decide.h"
 #include "lethe/policy/dialect.h"
 #include "lethe/policy/explain.h"
@@ -154,8 +155,8 @@ static enum status on_hit(void *ctx, struct hit *h)
     st = hit_add_named(p, h, &s->view, s->arena);
     if (st != ST_OK)
         return st;
-    consent_read_properties(p, h->fields, &h->signals);
-    consent_decide(p, &h->signals, OPTOUT_NONE, &consent);
+    consent_hear_fields(p, h->fields, &h->signals);
+    consent_decide(p, &h->signals, s->received_ms, OPTOUT_NONE, &consent);
     decide(p, h, &consent, all, s->received_ms, &v);
     for (unsigned d = 0; st == ST_OK && d < p->destination_count; d++) {
         if (s->run->destination >= 0 && (unsigned)s->run->destination != d)

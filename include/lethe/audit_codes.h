@@ -43,7 +43,9 @@
     X(22, INTERNAL, "internal")                                                \
     X(23, KEY_GONE, "key-gone")                                                \
     X(24, OPTED_OUT_THEN, "opted-out-then")                                    \
-    X(25, CONSENT_MODE, "consent-mode")
+    X(25, CONSENT_MODE, "consent-mode")                                        \
+    X(26, TCF, "tcf")                                                          \
+    X(27, SIGNAL, "signal")
 
 /* Requests refused before a decision: batch.d.ref. */
 #define AUDIT_REFUSALS(X)                                                      \

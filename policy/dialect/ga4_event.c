@@ -2,6 +2,7 @@
 
 #include "lethe/audit_codes.h"
 #include "lethe/policy/base/clock.h"
+#include "lethe/policy/consent_hear.h"
 #include "params.h"
 
 #include <string.h>
@@ -65,9 +66,10 @@ static const struct dialect_context_row tag_context[] = {
 
 /* Pairs that were read above and are no fields. */
 static const struct slice tag_known[] = {
-    SLICE_INIT("v"),   SLICE_INIT("tid"), SLICE_INIT("cid"), SLICE_INIT("uid"),
-    SLICE_INIT("sid"), SLICE_INIT("en"),  SLICE_INIT("gcs"), SLICE_INIT("gcd"),
-    SLICE_INIT("npa"), SLICE_INIT("_npa")};
+    SLICE_INIT("v"),    SLICE_INIT("tid"),  SLICE_INIT("cid"),
+    SLICE_INIT("uid"),  SLICE_INIT("sid"),  SLICE_INIT("en"),
+    SLICE_INIT("gcs"),  SLICE_INIT("gcd"),  SLICE_INIT("npa"),
+    SLICE_INIT("_npa"), SLICE_INIT("gdpr"), SLICE_INIT("gdpr_consent")};
 
 /* ep.x and epn.x are the event's own parameter x. What else a tag sends keeps
  * its name; names with a dot (up.x, user properties) can be in no policy. */
@@ -117,6 +119,7 @@ static void read_tag_consent(const struct params *p, struct hit *h)
     consent_mode_read_gcd(params_get(p, SLICE("gcd")), m);
     consent_mode_read_npa(params_get(p, SLICE("npa")), m);
     consent_mode_read_npa(params_get(p, SLICE("_npa")), m);
+    consent_hear_tcf(&h->signals, params_get(p, SLICE("gdpr_consent")));
 }
 
 enum status ga4_tag_event_read(struct slice own, unsigned position,
@@ -148,9 +151,11 @@ enum status ga4_tag_event_read(struct slice own, unsigned position,
         st = make_client_id(&p, position, a, &h);
     if (st == ST_OK)
         st = params_fields(&p, tag_field, a, &h.fields);
-    if (st == ST_OK)
-        *out = h;
-    return st;
+    if (st != ST_OK)
+        return st;
+    consent_hear_property(&h.signals, json_member(h.fields, SLICE("consent")));
+    *out = h;
+    return ST_OK;
 }
 
 /* ---- the Measurement Protocol ------------------------------------------- */
@@ -275,6 +280,9 @@ enum status ga4_protocol_event_read(const struct json_node *root,
     enum status st = add_identity(&h, &who, a);
     read_protocol_context(root, params, b, &h);
     read_protocol_consent(root, &h);
+    consent_hear_property(
+        &h.signals,
+        params == NULL ? NULL : json_member(params, SLICE("consent")));
     h.fields = params;
     h.unknown_keys = unknown_keys(root, event);
     if (st == ST_OK)

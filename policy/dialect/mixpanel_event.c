@@ -2,6 +2,7 @@
 
 #include "lethe/audit_codes.h"
 #include "lethe/policy/base/clock.h"
+#include "lethe/policy/consent_hear.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -223,6 +224,7 @@ enum status mixpanel_event_read(const struct json_node *event,
     if (name == NULL || name->type != JSON_STRING || name->text.len == 0 ||
         p->type != JSON_OBJECT || !read_time(p, &h))
         return ST_TYPE;
+    consent_hear_property(&h.signals, json_member(p, SLICE("consent")));
     h.name = event_name(name->text);
     h.fields = p;
     h.unknown_keys = dialect_count_unknown(event, known, 2);

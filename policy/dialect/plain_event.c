@@ -7,6 +7,7 @@
 
 #include "lethe/audit_codes.h"
 #include "lethe/policy/base/clock.h"
+#include "lethe/policy/consent_hear.h"
 
 #include <string.h>
 
@@ -80,18 +81,6 @@ static bool says_yes(const struct json_node *n)
             slice_eq(n->text, SLICE("1")));
 }
 
-/* What the app says of consent. Anything that is neither an object nor the
- * word counts as a refusal: it was meant to say something. */
-static void read_consent(const struct json_node *event, struct hit *h)
-{
-    const struct json_node *n = json_member(event, SLICE("consent"));
-
-    if (n != NULL && n->type == JSON_OBJECT)
-        h->signals.app = n;
-    else
-        h->signals.denied = n != NULL;
-}
-
 /* R9: what this dialect has no place for is dropped, and counted. */
 static unsigned unknown_keys(const struct json_node *event,
                              const struct json_node *context)
@@ -104,10 +93,19 @@ static unsigned unknown_keys(const struct json_node *event,
         SLICE_INIT("consent"),   SLICE_INIT("context"),
     };
     static const struct slice inner[] = {
-        SLICE_INIT("url"),        SLICE_INIT("referrer"), SLICE_INIT("title"),
-        SLICE_INIT("user_agent"), SLICE_INIT("language"), SLICE_INIT("screen"),
-        SLICE_INIT("campaign"),   SLICE_INIT("ip"),       SLICE_INIT("gpc"),
+        SLICE_INIT("url"),
+        SLICE_INIT("referrer"),
+        SLICE_INIT("title"),
+        SLICE_INIT("user_agent"),
+        SLICE_INIT("language"),
+        SLICE_INIT("screen"),
+        SLICE_INIT("campaign"),
+        SLICE_INIT("ip"),
+        SLICE_INIT("gpc"),
         SLICE_INIT("dnt"),
+        SLICE_INIT("tcf"),
+        SLICE_INIT("consent"),
+        SLICE_INIT("consentManagement"),
     };
     unsigned n =
         dialect_count_unknown(event, outer, sizeof(outer) / sizeof(outer[0]));
@@ -139,7 +137,8 @@ static void read_signals(const struct json_node *event,
         h->signals.gpc |= says_yes(json_member(context, SLICE("gpc")));
         h->signals.dnt |= says_yes(json_member(context, SLICE("dnt")));
     }
-    read_consent(event, h);
+    consent_hear_context(&h->signals, context);
+    consent_hear_consent(&h->signals, json_member(event, SLICE("consent")));
 }
 
 enum status plain_event_read(const struct json_node *event,

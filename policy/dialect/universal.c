@@ -5,6 +5,7 @@
 #include "lethe/policy/form.h"
 
 #include "lethe/audit_codes.h"
+#include "lethe/policy/consent_hear.h"
 #include "params.h"
 
 enum { VARIANT_ONE, VARIANT_LINES };
@@ -21,9 +22,17 @@ static const struct dialect_context_row contexts[] = {
 #define CONTEXTS (sizeof(contexts) / sizeof(contexts[0]))
 
 static const struct slice known[] = {
-    SLICE_INIT("v"),   SLICE_INIT("tid"), SLICE_INIT("cid"),
-    SLICE_INIT("uid"), SLICE_INIT("t"),   SLICE_INIT("dl"),
-    SLICE_INIT("dp"),  SLICE_INIT("ea"),  SLICE_INIT("npa"),
+    SLICE_INIT("v"),
+    SLICE_INIT("tid"),
+    SLICE_INIT("cid"),
+    SLICE_INIT("uid"),
+    SLICE_INIT("t"),
+    SLICE_INIT("dl"),
+    SLICE_INIT("dp"),
+    SLICE_INIT("ea"),
+    SLICE_INIT("npa"),
+    SLICE_INIT("gdpr"),
+    SLICE_INIT("gdpr_consent"),
 };
 
 static struct slice field_name(struct slice name)
@@ -69,6 +78,7 @@ static enum status hit_read(struct slice pairs, const struct beacon *b,
     dialect_add_headers(b, &h);
     consent_mode_read_npa(params_get(&p, SLICE("npa")), &h.signals.mode);
     consent_mode_read_gcs(params_get(&p, SLICE("gcs")), &h.signals.mode);
+    consent_hear_tcf(&h.signals, params_get(&p, SLICE("gdpr_consent")));
     if (st == ST_OK)
         st = params_fields(&p, field_name, a, &h.fields);
     if (st == ST_OK)

@@ -14,7 +14,7 @@ FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 
 # Said by the rule itself, or in a document's own words about other's.
 WORDS = [
-    (re.compile(r"anonym", re.I), 'say "pseudonymised"'),
+    (re.compile(r"(?<!SP-)anonym", re.I), 'say "pseudonymised"'),
     (re.compile(r"\bforgotten\b", re.I), 'say "opted out"'),
     (re.compile(r"\b(?:gdpr|cnil|law)[- ]compliant\b|\bcompliant with\b", re.I),
      "state facts, not compliance"),

@@ -120,7 +120,7 @@ static inline bool story_decide(struct story *s, struct slice text)
         root->type != JSON_OBJECT)
         return false;
     story_hit(&s->h, root);
-    consent_decide(s->p, &s->h.signals, s->optout, &s->c);
+    consent_decide(s->p, &s->h.signals, s->now_ms, s->optout, &s->c);
     decide(s->p, &s->h, &s->c, s->present, s->now_ms, &s->v);
     if (s->v.event != NULL)
         hit_view_make(s->v.event, &s->h, &s->view);

@@ -1,6 +1,7 @@
 /* Consent as truth tables: every signal by every kind of purpose. */
 #include "lethe/policy/base/arena.h"
 #include "lethe/policy/consent.h"
+#include "lethe/policy/consent_hear.h"
 #include "lethe/policy/hit.h"
 #include "lethe/policy/json_reader.h"
 
@@ -50,7 +51,7 @@ static struct consent ask(const struct policy *p, struct consent_signals s,
     struct consent out;
 
     memset(&out, 0xa5, sizeof out);
-    consent_decide(p, &s, optout, &out);
+    consent_decide(p, &s, 0, optout, &out);
     for (unsigned i = 0; i < p->purpose_count; i++)
         assert_int_equal((out.allowed >> i & 1) != 0, out.reason[i] == 0);
     assert_int_equal(out.allowed >> p->purpose_count, 0);
@@ -287,7 +288,7 @@ static struct consent_signals properties(char *json, size_t len, bool gpc)
     const struct json_node *root = NULL;
 
     assert_int_equal(json_read(a, json, len, &root, NULL), ST_OK);
-    consent_read_properties(&p, root, &s);
+    consent_hear_fields(&p, root, &s);
     arena_free(a);
     return s;
 }
@@ -310,8 +311,8 @@ static void properties_set_signals_and_clear_none(void **state)
     struct policy none = {0};
     struct consent_signals s = {0};
     struct json_node yes = {.type = JSON_TRUE, .span = 1};
-    consent_read_properties(&none, &yes, &s);
-    consent_read_properties(&none, NULL, &s);
+    consent_hear_fields(&none, &yes, &s);
+    consent_hear_fields(&none, NULL, &s);
     assert_false(s.gpc || s.dnt);
 }
 

@@ -122,7 +122,7 @@ static void assert_allowed(const struct policy *p, const char *gcs,
     consent_mode_read_gcd(slice_of(gcd), &s.mode);
     if (npa)
         consent_mode_read_npa(SLICE("1"), &s.mode);
-    consent_decide(p, &s, OPTOUT_NONE, &out);
+    consent_decide(p, &s, 0, OPTOUT_NONE, &out);
     for (unsigned i = 0; i < COUNT; i++)
         if (((unsigned)out.allowed >> i & 1u) != 0)
             got[len++] = letters[i];

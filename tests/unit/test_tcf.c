@@ -1,7 +1,7 @@
 /* TC strings: the standard's own offsets, what must refuse, and 500 strings
  * that npm's @iabtcf/core made (LETHE_TCF_VECTORS names the file that
  * tests/npm/tcf_vectors.mjs wrote; without it that test is skipped). */
-#include "lethe/policy/tcf.h"
+#include "tcf_made.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,66 +56,6 @@ static void r66_the_core_segment_field_by_field(void **state)
 
 /* ---- strings made here -------------------------------------------------- */
 
-struct made {
-    char text[TCF_TEXT_MAX + 64];
-    size_t len;
-    unsigned bits, have; /* of the letter under way */
-};
-
-static void put(struct made *m, unsigned long long v, unsigned width)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr"
-                                  "stuvwxyz0123456789-_";
-
-    for (unsigned i = width; i > 0; i--) {
-        m->bits = m->bits << 1 | (unsigned)(v >> (i - 1) & 1);
-        if (++m->have == 6) {
-            m->text[m->len++] = letters[m->bits];
-            m->bits = m->have = 0;
-        }
-    }
-}
-
-static void end_segment(struct made *m)
-{
-    while (m->have != 0)
-        put(m, 0, 1);
-}
-
-struct core {
-    unsigned version, policy, specific, language;
-    uint32_t consent, interest; /* as on the wire: purpose 1 first */
-};
-static const struct core good = {2, 4, 1, 0, 0x810000, 0x010000};
-
-static void put_head(struct made *m, const struct core *c)
-{
-    put(m, c->version, 6);
-    put(m, 17000000000ull, 36);
-    put(m, 17000000000ull, 36);
-    put(m, 10, 12);
-    put(m, 3, 12);
-    put(m, 1, 6);
-    put(m, c->language, 6);
-    put(m, 17, 6);
-    put(m, 100, 12);
-    put(m, c->policy, 6);
-    put(m, c->specific, 1);
-    put(m, 0, 1 + 12);
-    put(m, c->consent, 24);
-    put(m, c->interest, 24);
-    put(m, 0, 1);
-    put(m, 3, 6); /* DE */
-    put(m, 4, 6);
-}
-
-static void put_no_vendors(struct made *m)
-{
-    put(m, 0, 17);
-    put(m, 0, 17);
-    put(m, 0, 12);
-}
-
 static bool valid(const struct core *c)
 {
     struct made m = {.len = 0};
@@ -148,7 +88,7 @@ static void r67_what_may_not_count(void **state)
     assert_true(valid(&c));
     for (unsigned purpose = 1; purpose <= 24; purpose++) {
         c = good;
-        c.interest = 1u << (24 - purpose);
+        c.interest = PURPOSE(purpose);
         assert_int_equal(valid(&c), purpose == 2 || purpose > 6);
     }
 }
@@ -272,16 +212,6 @@ static void r67_ranges_that_make_no_sense_refuse(void **state)
         assert_int_equal(read_status((struct slice){m.text, m.len}),
                          rows[i].want);
     }
-}
-
-static void put_restriction(struct made *m, unsigned purpose, unsigned type,
-                            unsigned vendor)
-{
-    put(m, purpose, 6);
-    put(m, type, 2);
-    put(m, 1, 12);
-    put(m, 0, 1);
-    put(m, vendor, 16);
 }
 
 static void r66_publisher_restrictions(void **state)

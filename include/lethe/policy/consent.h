@@ -20,20 +20,15 @@ enum optout_state {
 struct consent {
     uint16_t allowed;                    /* bit a purpose */
     uint8_t reason[POLICY_PURPOSES_MAX]; /* enum audit_reason where denied */
+    /* Allowed purposes that this destination may not use all the same: the
+     * person said no to it as a vendor (REASON_TCF). */
+    uint16_t not_to[POLICY_DESTINATIONS_MAX];
 };
 
-struct json_node;
-
-/* Add the signals that an app passes on among the event's fields, where the
- * policy names such fields (signals.from_properties): true, 1, "1" or "true"
- * sets the signal; nothing clears one. To be called before consent_decide();
- * `fields` may be NULL. */
-void consent_read_properties(const struct policy *p,
-                             const struct json_node *fields,
-                             struct consent_signals *io);
-
-/* Decide for every purpose of `p`. Never fails. */
+/* Decide for every purpose of `p`; `now_ms` is what the age of a TC string is
+ * counted to. Never fails. */
 void consent_decide(const struct policy *p, const struct consent_signals *s,
-                    enum optout_state optout, struct consent *out);
+                    int64_t now_ms, enum optout_state optout,
+                    struct consent *out);
 
 #endif

@@ -23,13 +23,22 @@ struct identifier {
     struct slice canonical; /* the dialect's form for opt-out tags */
 };
 
-/* What the event itself says of consent. NULL or false = says nothing. */
+/* What an event and its request say of consent: filled by dialects and
+ * consent_hear.h. NULL, false or SLICE_NONE = says nothing. */
 struct consent_signals {
-    bool gpc;                    /* header, cookie-less context or policy */
-    bool dnt;                    /* the same for DNT */
-    bool denied;                 /* "consent": "denied" */
-    const struct json_node *app; /* object purpose-name -> bool, or NULL */
-    struct consent_mode mode;    /* what Google's tags say */
+    bool gpc;       /* header, cookie-less context or policy */
+    bool dnt;       /* the same for DNT */
+    bool denied;    /* "consent": "denied", or what cannot be understood */
+    bool other;     /* a signal of the policy's own: no to every purpose */
+    bool other_own; /* the same, no to all but exempt purposes */
+    bool anonymous; /* SP-Anonymous: no identifier leaves */
+    /* Objects name -> bool: the app's own, and Segment's categories. */
+    const struct json_node *app, *categories;
+    /* Rudder's lists of category ids. */
+    const struct json_node *allowed_ids, *denied_ids;
+    struct slice tcf;         /* a TC string */
+    bool tcf_unclear;         /* several that differ, or none that could be */
+    struct consent_mode mode; /* what Google's tags say */
 };
 
 struct hit {

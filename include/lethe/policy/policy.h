@@ -26,6 +26,7 @@
 #define POLICY_BUCKETS_MAX      64u
 #define POLICY_NAME_MAX         64u /* bytes of any name that leaves */
 #define POLICY_NAMES_MAX        32u /* aliases of one event or field */
+#define POLICY_SIGNALS_MAX      16u /* of the policy's own, of each sort */
 
 enum rule_kind {
     RULE_DROP,
@@ -141,6 +142,14 @@ struct event_plan {
 };
 
 enum signal_policy { SIGNAL_DENY, SIGNAL_DENY_CONSENT, SIGNAL_IGNORE };
+/* A signal of the policy's own: a header or a field that says no. */
+struct signal_rule {
+    struct slice name;      /* the header's, or a path into the fields */
+    const struct slice *is; /* values that say it; none: any value */
+    unsigned is_count;
+    enum signal_policy then; /* never SIGNAL_IGNORE */
+};
+
 enum basis {
     BASIS_CONSENT,
     BASIS_LEGITIMATE_INTEREST,
@@ -160,7 +169,10 @@ struct purpose_plan {
     unsigned app_count;
     bool consent_mode_analytics; /* consent.consent_mode: analytics_storage */
     bool consent_mode_ads;
-    uint32_t tcf; /* bit n-1 = TCF purpose n */
+    uint32_t tcf;          /* consent.tcf: bit n-1 = TCF purpose n */
+    uint32_t tcf_interest; /* of them: legitimate interest is as good */
+    const struct slice *tcf_countries; /* purpose 1 counts though not asked */
+    unsigned tcf_country_count;
     struct duration retention;
 };
 
@@ -204,7 +216,12 @@ struct policy {
     unsigned destination_count;
     enum signal_policy gpc, dnt;
     bool enforce_consent_mode, enforce_tcf;
-    struct slice gpc_property, dnt_property; /* signals.from_properties */
+    bool tcf_undisclosed_allow; /* signals.tcf.require_disclosed is false */
+    struct duration tcf_max_age;
+    /* signals.from_properties: paths into the fields. */
+    struct slice gpc_property, dnt_property, consent_property, tcf_property;
+    const struct signal_rule *header_signals, *field_signals;
+    unsigned header_signal_count, field_signal_count;
     bool unidentified_allow;
     const struct slice *optout_identifiers; /* paths into the fields */
     unsigned optout_identifier_count;

@@ -82,6 +82,7 @@ struct rule_scope {
     unsigned destination;
     unsigned purpose;
     struct arena *a;
+    bool anonymous; /* the client asks that no identifier leaves */
 };
 
 /* Apply the rule of field `field` for one destination: lists, `for` and
