@@ -215,8 +215,9 @@ static bool lists(const struct json_value *list, const char *name)
 void call_audit_read(struct gateway *g, const struct control_call *call,
                      struct control_answer *out)
 {
-    static const char *const classes[] = {
-        "time", "act", "rule", "reason", "site", "destination", "receipt"};
+    static const char *const classes[] = {"time",    "act",    "rule",
+                                          "reason",  "site",   "destination",
+                                          "receipt", "record", "person"};
     const struct json_value *rows = json_get(call->args, "rows");
     const struct json_value *by = json_get(call->args, "by");
     char list[128] = "";

@@ -75,6 +75,22 @@ static const struct cmd_option verify_options[] = {
     {"--since", "FILE", "the log must begin with this older checkpoint"},
 };
 
+static const struct cmd_option check_proof_options[] = {
+    {"--key", "VKEY", "the log's public key, or a file with it"},
+    {"--config", "FILE", "take the key from this gateway's signer folder"},
+    {"--witness", "VKEY", "who must have cosigned; or a file, one a line"},
+    {"--person", "FILE", "a receipt and its identifier, a line each"},
+};
+static const struct cmd_option prove_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--receipt", "HEX", "the decisions of this event; - reads it from stdin"},
+    {"--record", "NUMBER", "a whole record"},
+    {"--person", "FILE", "the opt-out of this receipt and identifier"},
+    {"--again", "FILE", "this proof once more, by the newest checkpoint"},
+    {"--out", "FILE", "the proof; further ones are named after it"},
+};
+
 #define OPTIONS(list) list, COUNT(list)
 
 const struct cmd cmd_table[] = {
@@ -115,6 +131,10 @@ const struct cmd cmd_table[] = {
      cmd_audit_search},
     {"audit verify", "[FOLDER]", "Check rows and totals of the audit log.",
      OPTIONS(verify_options), cmd_audit_verify},
+    {"audit prove", "", "Make a proof of a decision or a record, to take away.",
+     OPTIONS(prove_options), cmd_audit_prove},
+    {"audit check", "FILE...", "Check proofs, and say what they prove.",
+     OPTIONS(check_proof_options), cmd_audit_check},
     {"subject optout", "", "Opt people out, by identifiers on standard input.",
      OPTIONS(subject_options), cmd_subject},
     {"subject optin", "", "Lift opt-outs, by receipts or identifiers.",

@@ -9,9 +9,11 @@
 #include "lethe/gateway/state.h"
 #include "lethe/gateway/system_clock.h"
 
+#include <string.h>
 #include <unistd.h>
 
-#define MEMBERS_MAX 256u
+#define MEMBERS_MAX    256u
+#define RECEIPT_DIGITS 16u
 
 static int note_for_later(const struct conf *c, bool rows, struct slice by)
 {
@@ -81,5 +83,24 @@ int cmd_audit_folder(const struct conf *c, char out[CONF_PATH_MAX])
     if (access(out, R_OK | X_OK) != 0)
         return cmd_fail(CMD_WRONG, "%s: there is no audit log that can be read",
                         out);
+    return CMD_OK;
+}
+
+int cmd_read_receipt(const char *text, uint64_t *out)
+{
+    size_t i = 0;
+    uint64_t v = 0;
+
+    for (; i < RECEIPT_DIGITS && text[i] != '\0'; i++) {
+        const char *digits = "0123456789abcdef";
+        const char *at = strchr(digits, text[i]);
+        if (at == NULL)
+            break;
+        v = v << 4 | (uint64_t)(at - digits);
+    }
+    if (i != RECEIPT_DIGITS || text[i] != '\0' || v == 0)
+        return cmd_fail(CMD_USAGE, "a receipt is %u digits 0-9, a-f",
+                        RECEIPT_DIGITS);
+    *out = v;
     return CMD_OK;
 }

@@ -87,11 +87,13 @@ static int take_option(const struct cmd *c, int argc, char **argv, int *at,
     return -1;
 }
 
-/* "POLICY [EVENTS]" takes two. */
+/* "POLICY [EVENTS]" takes two, "FILE..." as many as there may be. */
 static unsigned positionals_max(const struct cmd *c)
 {
     unsigned n = c->arguments[0] != '\0';
 
+    if (slice_ends(slice_of(c->arguments), SLICE("...")))
+        return CMD_POSITIONALS_MAX;
     for (const char *p = c->arguments; *p != '\0'; p++)
         n += *p == ' ';
     return n;

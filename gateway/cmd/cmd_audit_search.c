@@ -10,8 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RECEIPT_DIGITS 16u
-#define BY_MAX         160u
+#define BY_MAX 160u
 
 static int reason_number(const char *name)
 {
@@ -36,26 +35,6 @@ static int read_time(const char *text, int64_t *out)
     if (text != NULL && time_parse(slice_of(text), out) != ST_OK)
         return cmd_fail(CMD_USAGE, "%s is no time such as 2026-11-22T09:00:00Z",
                         text);
-    return CMD_OK;
-}
-
-/* 16 hex digits, as `Lethe-Receipt` and searches print them. */
-static int read_receipt(const char *text, uint64_t *out)
-{
-    size_t i = 0;
-    uint64_t v = 0;
-
-    for (; i < RECEIPT_DIGITS && text[i] != '\0'; i++) {
-        const char *digits = "0123456789abcdef";
-        const char *at = strchr(digits, text[i]);
-        if (at == NULL)
-            break;
-        v = v << 4 | (uint64_t)(at - digits);
-    }
-    if (i != RECEIPT_DIGITS || text[i] != '\0' || v == 0)
-        return cmd_fail(CMD_USAGE, "a receipt is %u digits 0-9, a-f",
-                        RECEIPT_DIGITS);
-    *out = v;
     return CMD_OK;
 }
 
@@ -88,7 +67,7 @@ static int read_names(const struct cmd_line *l, struct audit_query *q)
     if (reason != NULL && (q->reason = reason_number(reason)) < 0)
         return cmd_fail(CMD_USAGE, "%s is no reason; docs/audit.md lists them",
                         reason);
-    return receipt != NULL ? read_receipt(receipt, &q->ev) : CMD_OK;
+    return receipt != NULL ? cmd_read_receipt(receipt, &q->ev) : CMD_OK;
 }
 
 static int read_query(const struct cmd_line *l, struct audit_query *q)

@@ -68,20 +68,39 @@ static bool is_base64url(struct slice s)
     return true;
 }
 
+static enum status decode(struct slice text, uint8_t raw[RAW_BYTES])
+{
+    size_t len = 0;
+
+    return text.len == OPTOUT_RECEIPT_BYTES &&
+                   slice_starts(text, SLICE(PREFIX)) && is_base64url(text) &&
+                   sodium_base642bin(raw, RAW_BYTES, text.at + PREFIX_BYTES,
+                                     text.len - PREFIX_BYTES, NULL, &len, NULL,
+                                     VARIANT) == 0 &&
+                   len == RAW_BYTES
+               ? ST_OK
+               : ST_SYNTAX;
+}
+
+enum status optout_receipt_open(struct slice text, uint8_t out_commit_key[16])
+{
+    uint8_t raw[RAW_BYTES];
+    enum status st = decode(text, raw);
+
+    if (st == ST_OK)
+        memcpy(out_commit_key, raw + 8, 16);
+    sodium_memzero(raw, sizeof(raw));
+    return st;
+}
+
 enum status optout_receipt_read(const uint8_t key[KEY_BYTES], struct slice text,
                                 uint64_t *out_number,
                                 uint8_t out_commit_key[16])
 {
     uint8_t raw[RAW_BYTES], check[CHECK_BYTES];
     uint64_t number = 0;
-    size_t len = 0;
 
-    if (text.len != OPTOUT_RECEIPT_BYTES ||
-        !slice_starts(text, SLICE(PREFIX)) || !is_base64url(text) ||
-        sodium_base642bin(raw, sizeof(raw), text.at + PREFIX_BYTES,
-                          text.len - PREFIX_BYTES, NULL, &len, NULL,
-                          VARIANT) != 0 ||
-        len != sizeof(raw))
+    if (decode(text, raw) != ST_OK)
         return ST_SYNTAX;
     keyed(key, 'c', raw, BODY_BYTES, check);
     if (sodium_memcmp(check, raw + BODY_BYTES, CHECK_BYTES) != 0)

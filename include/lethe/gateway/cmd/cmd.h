@@ -17,7 +17,7 @@
 #define CMD_USAGE           3
 
 #define CMD_OPTIONS_MAX     16u
-#define CMD_POSITIONALS_MAX 4u
+#define CMD_POSITIONALS_MAX 64u
 
 struct cmd_option {    /* what a command accepts besides --json and --help */
     const char *name;  /* "--config" */
@@ -27,7 +27,7 @@ struct cmd_option {    /* what a command accepts besides --json and --help */
 
 struct cmd {
     const char *words;     /* "spool replay" */
-    const char *arguments; /* "[DESTINATION]", for the usage line */
+    const char *arguments; /* "[DESTINATION]", for the usage line; "FILE..." */
     const char *help;      /* one sentence */
     const struct cmd_option *options;
     unsigned option_count;
@@ -69,6 +69,9 @@ int cmd_read_token(const struct cmd_line *l, char **out);
  * saying why nothing may be shown. */
 int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
                      struct slice by);
+/* 16 hex digits, as `Lethe-Receipt` and searches print them: CMD_OK, or
+ * CMD_USAGE after saying so. */
+int cmd_read_receipt(const char *text, uint64_t *out);
 /* state_dir/audit, if it is there to be read: CMD_OK, or CMD_WRONG. */
 int cmd_audit_folder(const struct conf *c, char out[CONF_PATH_MAX]);
 
@@ -99,7 +102,7 @@ cmd_fn cmd_remote; /* commands that only ask a running gateway */
 cmd_fn cmd_subject, cmd_site, cmd_token, cmd_token_list;
 cmd_fn cmd_policy_check, cmd_policy_explain, cmd_policy_test, cmd_policy_diff,
     cmd_policy_show, cmd_policy_draft, cmd_minimise;
-cmd_fn cmd_audit_search, cmd_audit_verify;
+cmd_fn cmd_audit_search, cmd_audit_verify, cmd_audit_check, cmd_audit_prove;
 
 /* The table, ended by .words == NULL: main.c. */
 extern const struct cmd cmd_table[];

@@ -18,6 +18,13 @@ enum status optout_receipt_read(const uint8_t key[KEY_BYTES], struct slice text,
                                 uint64_t *out_number,
                                 uint8_t out_commit_key[16]) MUST_CHECK;
 
+/* The commitment's key, which stands in a receipt openly: with it and the
+ * identifier a person makes the commitment again, without this gateway. Whether
+ * the receipt was ever given, the commitment's record tells.
+ * Errors: ST_SYNTAX. */
+enum status optout_receipt_open(struct slice text,
+                                uint8_t out_commit_key[16]) MUST_CHECK;
+
 /* A commitment as optout.set's record holds it: base64 with padding. */
 #define OPTOUT_COMMITMENT_TEXT 45u
 void optout_commitment_text(const uint8_t commitment[32],

@@ -31,6 +31,7 @@ enum status proof_put(const struct tlog_proof *p, struct buf *out) MUST_CHECK;
 
 /* Is the entry with this leaf hash in the log of `key`, by a checkpoint that
  * `key` signed? Then *note and *c are the checkpoint's, for cosignatures.
+ * `key` NULL: whoever signed it, if anybody did.
  * Errors: ST_SYNTAX, ST_LIMIT (the checkpoint cannot be read), ST_UNKNOWN
  * (`key` has not signed it, or it is another log's), ST_CRYPTO (a false
  * signature), ST_MISMATCH (the entry is not there), ST_NOMEM. */
