@@ -273,6 +273,8 @@ static const struct route {
     bool shared; /* pages of other origins may ask for it */
 } routes[] = {
     {SLICE_INIT("GET"), SLICE_INIT("/healthz"), healthz, false},
+    {SLICE_INIT("GET"), SLICE_INIT("/.well-known/gpc.json"), front_gpc, false},
+    {SLICE_INIT("GET"), SLICE_INIT("/v1/notice"), front_notice, false},
     {SLICE_INIT("POST"), SLICE_INIT("/v1/optout"), front_optout, true},
     {SLICE_INIT("POST"), SLICE_INIT("/v1/optin"), front_optin, true},
     {SLICE_INIT("GET"), SLICE_INIT("/v1/optout"), front_flag, true},

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_BYTES 32u
+#define HASH_BYTES  32u
+#define TIME_MS_END 253402300800e3 /* the year 10000 */
 
 struct known {
     char site[STATE_SITE_MAX + 1];
     char version[POLICY_NAME_MAX + 1];
     uint8_t hash[HASH_BYTES];
+    int64_t since_ms;
 };
 
 struct policy_versions {
@@ -63,9 +65,23 @@ static bool read_hash(struct slice hex, uint8_t out[HASH_BYTES])
     return true;
 }
 
+/* 0: a file of before times were noted. */
+static bool read_since(const struct json_value *v, int64_t *out)
+{
+    *out = 0;
+    if (v == NULL)
+        return true;
+    if (json_kind_of(v) != JSON_KIND_NUMBER)
+        return false;
+    double ms = json_number(v);
+    *out = ms >= 0 && ms < TIME_MS_END ? (int64_t)ms : -1;
+    return *out >= 0;
+}
+
 static bool read_known(const struct json_value *v, struct known *out)
 {
-    return put_text(out->site, sizeof(out->site), text_of(v, "site")) &&
+    return read_since(json_get(v, "since"), &out->since_ms) &&
+           put_text(out->site, sizeof(out->site), text_of(v, "site")) &&
            put_text(out->version, sizeof(out->version),
                     text_of(v, "version")) &&
            read_hash(text_of(v, "hash"), out->hash);
@@ -134,6 +150,25 @@ static const struct known *find(const struct policy_versions *v,
     return NULL;
 }
 
+/* The version of this one's site that is in force, or NULL. */
+static const struct known *in_force(const struct policy_versions *v,
+                                    const struct policy_version *p)
+{
+    for (unsigned i = v->count; i > 0; i--)
+        if (slice_eq(slice_of(v->list[i - 1].site), p->site))
+            return &v->list[i - 1];
+    return NULL;
+}
+
+int64_t policy_versions_since(const struct policy_versions *v,
+                              const struct policy_version *p)
+{
+    const struct known *k = in_force(v, p);
+
+    return k != NULL && slice_eq(slice_of(k->version), p->version) ? k->since_ms
+                                                                   : 0;
+}
+
 bool policy_versions_hold(const struct policy_versions *v,
                           const struct policy_version *p)
 {
@@ -142,17 +177,34 @@ bool policy_versions_hold(const struct policy_versions *v,
     return k == NULL || memcmp(k->hash, p->hash, HASH_BYTES) == 0;
 }
 
-static void add(struct policy_versions *v, const struct policy_version *p)
+static void drop(struct policy_versions *v, size_t at)
 {
-    if (v->count == POLICY_VERSIONS_MAX) {
-        v->count--;
-        memmove(&v->list[0], &v->list[1], v->count * sizeof(v->list[0]));
-    }
+    v->count--;
+    memmove(&v->list[at], &v->list[at + 1],
+            (v->count - at) * sizeof(v->list[0]));
+}
+
+static void add(struct policy_versions *v, const struct policy_version *p,
+                int64_t now_ms)
+{
+    if (v->count == POLICY_VERSIONS_MAX)
+        drop(v, 0);
     struct known *k = &v->list[v->count++];
+    k->since_ms = now_ms;
     bool fits = put_text(k->site, sizeof(k->site), p->site) &&
                 put_text(k->version, sizeof(k->version), p->version);
     assert(fits); /* config and policy have checked them */
     memcpy(k->hash, p->hash, HASH_BYTES);
+}
+
+/* It was in force once, and is again. */
+static void again(struct policy_versions *v, size_t at, int64_t now_ms)
+{
+    struct known same = v->list[at];
+
+    drop(v, at);
+    same.since_ms = now_ms;
+    v->list[v->count++] = same;
 }
 
 static enum status save(const struct policy_versions *v)
@@ -169,7 +221,7 @@ static enum status save(const struct policy_versions *v)
         buf_put(&b, SLICE(",\"hash\":\""));
         for (size_t n = 0; n < HASH_BYTES; n++)
             buf_printf(&b, "%02x", k->hash[n]);
-        buf_put(&b, SLICE("\"}"));
+        buf_printf(&b, "\",\"since\":%lld}", (long long)k->since_ms);
     }
     buf_put(&b, SLICE("\n]}\n"));
     enum status st = b.failed ? ST_NOMEM : file_replace(v->path, buf_slice(&b));
@@ -179,21 +231,27 @@ static enum status save(const struct policy_versions *v)
 
 enum status policy_versions_note(struct policy_versions *v,
                                  const struct policy_version *list,
-                                 unsigned count)
+                                 unsigned count, int64_t now_ms)
 {
     struct policy_versions *next = NULL;
     enum status st = ST_OK;
 
     for (unsigned i = 0; i < count; i++) {
-        if (find(next == NULL ? v : next, &list[i]) != NULL)
+        const struct policy_versions *seen = next == NULL ? v : next;
+        const struct known *k = find(seen, &list[i]);
+        if (k != NULL && k == in_force(seen, &list[i]))
             continue;
+        size_t at = k == NULL ? seen->count : (size_t)(k - seen->list);
         if (next == NULL) {
             next = malloc(sizeof(*next));
             if (next == NULL)
                 return ST_NOMEM;
             *next = *v;
         }
-        add(next, &list[i]);
+        if (k != NULL)
+            again(next, at, now_ms);
+        else
+            add(next, &list[i], now_ms);
     }
     if (next != NULL)
         st = save(next);

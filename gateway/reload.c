@@ -148,7 +148,8 @@ enum status reload_note_versions(struct gateway *g, const struct conf *c,
 
     for (unsigned i = 0; i < c->site_count; i++)
         list[i] = version_of(&c->sites[i], policies[i]);
-    return policy_versions_note(g->versions, list, c->site_count);
+    return policy_versions_note(g->versions, list, c->site_count,
+                                gateway_now(g));
 }
 
 /* ---- records ----------------------------------------------------------- */
@@ -367,6 +368,7 @@ static enum status carry_out(struct gateway *g, struct next *n)
         .conf_refs = n->conf_refs,
         .policies = n->policies,
         .policy_indexes = n->indexes,
+        .versions = g->versions,
         .master = g->master,
         .epochs = g->epochs,
         .spool_keys = g->spool_keys,

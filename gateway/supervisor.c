@@ -181,6 +181,7 @@ enum status supervisor_renew(struct gateway *g)
         .conf_refs = old->conf_refs,
         .policies = policies,
         .policy_indexes = indexes,
+        .versions = g->versions,
         .master = g->master,
         .epochs = g->epochs,
         .spool_keys = g->spool_keys,

@@ -107,6 +107,11 @@ static enum status site_make(const struct world_parts *parts, struct world *w,
     if (wait > w->longest_wait_ms)
         w->longest_wait_ms = wait;
     s->policy_index = parts->policy_indexes[index];
+    const struct policy_version version = {s->id, s->policy->version,
+                                           s->policy->hash};
+    s->policy_since_ms = policy_versions_since(parts->versions, &version);
+    if (s->policy_since_ms == 0) /* it comes into force with this world */
+        s->policy_since_ms = parts->now_ms;
     for (unsigned i = 0; i < s->conf->destination_count; i++) {
         const struct conf_destination *conf = &s->conf->destinations[i];
         int plan = policy_find_destination(s->policy, slice_of(conf->name));

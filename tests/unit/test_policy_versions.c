@@ -42,7 +42,7 @@ static enum status note(const char *text, const uint8_t hash[32])
 {
     const struct policy_version p = version(SITE, text, hash);
 
-    return policy_versions_note(v, &p, 1);
+    return policy_versions_note(v, &p, 1, 7);
 }
 
 static void a_version_means_the_same_for_ever(void **state)
@@ -63,6 +63,39 @@ static void a_version_means_the_same_for_ever(void **state)
     }
 }
 
+static int64_t since(const char *text)
+{
+    const struct policy_version p = version(SITE, text, A);
+
+    return policy_versions_since(v, &p);
+}
+
+static enum status note_at(const char *text, int64_t ms)
+{
+    const struct policy_version p = version(SITE, text, A);
+
+    return policy_versions_note(v, &p, 1, ms);
+}
+
+static void r63_the_version_in_force_tells_since_when(void **state)
+{
+    (void)state;
+    assert_int_equal(since("1"), 0);
+    assert_int_equal(note_at("1", 1000), ST_OK);
+    assert_int_equal(note_at("1", 2000), ST_OK); /* a restart */
+    assert_int_equal(since("1"), 1000);
+    assert_int_equal(note_at("2", INT64_C(1764094000123)), ST_OK);
+    reopen();
+    assert_int_equal(since("1"), 0);
+    assert_int_equal(since("2"), INT64_C(1764094000123));
+    assert_int_equal(note_at("1", 4000), ST_OK); /* and back */
+    reopen();
+    assert_int_equal(since("2"), 0);
+    assert_int_equal(since("1"), 4000);
+    assert_false(hold(SITE, "1", B));
+    assert_false(hold(SITE, "2", B));
+}
+
 static void several_sites_in_one_write(void **state)
 {
     const struct policy_version list[] = {
@@ -71,7 +104,7 @@ static void several_sites_in_one_write(void **state)
     };
 
     (void)state;
-    assert_int_equal(policy_versions_note(v, list, 3), ST_OK);
+    assert_int_equal(policy_versions_note(v, list, 3, 7), ST_OK);
     reopen();
     assert_false(hold(SITE, "1", B));
     assert_false(hold("0011223344556677", "1", A));
@@ -105,7 +138,8 @@ static void the_oldest_is_forgotten_beyond_the_limit(void **state)
         texts[i][6] = '\x01';
         list[i] = version(id, texts[i], A);
     }
-    assert_int_equal(policy_versions_note(v, list, POLICY_VERSIONS_MAX), ST_OK);
+    assert_int_equal(policy_versions_note(v, list, POLICY_VERSIONS_MAX, 7),
+                     ST_OK);
     reopen();
     assert_false(hold(id, texts[0], B));
     assert_int_equal(note("one more", A), ST_OK);
@@ -132,6 +166,10 @@ static void a_damaged_file_is_no_empty_list(void **state)
         "{\"policies\":[{}]}",
         "{\"policies\":[{\"site\":\"a\",\"version\":\"1\",\"hash\":\"00\"}]}",
         "{\"policies\":{\"site\":1}}",
+        "{\"policies\":[{\"site\":\"a\",\"version\":\"1\",\"since\":-1,"
+        "\"hash\":"
+        "\"0000000000000000000000000000000000000000000000000000000000000000\"}"
+        "]}",
     };
 
     (void)state;
@@ -169,6 +207,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_version_means_the_same_for_ever,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            r63_the_version_in_force_tells_since_when, setup, teardown),
         cmocka_unit_test_setup_teardown(several_sites_in_one_write, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_written_is_not_noted,

@@ -80,4 +80,8 @@ void front_privacy(struct visit *v);
 void front_privacy_choose(struct visit *v);
 void front_optout_link(struct visit *v);
 
+/* front_notice.c: GET /.well-known/gpc.json, GET /v1/notice. */
+void front_gpc(struct visit *v);
+void front_notice(struct visit *v);
+
 #endif

@@ -3,9 +3,10 @@
  * named in a document and in a letter. Kept in the state folder, since a
  * restart, or another version between, must not make it forget.
  *
- * One file, replaced as a whole: {"policies":[{"site","version","hash"}]},
- * oldest first. Of more than POLICY_VERSIONS_MAX the oldest is forgotten. Used
- * by the supervisor only. */
+ * One file, replaced as a whole: {"policies":[{"site","version","hash",
+ * "since"}]}, in the order in which they came into force: the last one of a
+ * site is the one that is. Of more than POLICY_VERSIONS_MAX the oldest is
+ * forgotten. Used by the supervisor only. */
 #ifndef LETHE_GATEWAY_POLICY_VERSIONS_H
 #define LETHE_GATEWAY_POLICY_VERSIONS_H
 
@@ -36,10 +37,15 @@ struct policy_version {
 bool policy_versions_hold(const struct policy_versions *v,
                           const struct policy_version *p);
 
-/* These come into force: in the file, synced, if one of them is new. On an
- * error nothing is noted. Errors: ST_IO, ST_FULL, ST_NOMEM. */
+/* These come into force, at `now_ms`: in the file, synced, if one of them was
+ * not in force before. On an error nothing is noted. Errors: ST_IO, ST_FULL,
+ * ST_NOMEM. */
 enum status policy_versions_note(struct policy_versions *v,
                                  const struct policy_version *list,
-                                 unsigned count) MUST_CHECK;
+                                 unsigned count, int64_t now_ms) MUST_CHECK;
+
+/* Since when this version has been in force; 0 if it is not the one that is. */
+int64_t policy_versions_since(const struct policy_versions *v,
+                              const struct policy_version *p);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/keys/epochs.h"
+#include "lethe/gateway/policy_versions.h"
 #include "lethe/gateway/store/spool_keys.h"
 #include "lethe/policy/policy.h"
 
@@ -32,8 +33,9 @@ struct world_site {
     struct slice id;
     uint64_t number; /* site_number() */
     struct policy *policy;
-    uint64_t policy_index; /* of its policy.load record */
-    uint16_t present;      /* bit a policy destination that the config has */
+    uint64_t policy_index;   /* of its policy.load record */
+    int64_t policy_since_ms; /* when it came into force */
+    uint16_t present;        /* bit a policy destination that the config has */
     struct world_destination *to[POLICY_DESTINATIONS_MAX]; /* by plan */
 };
 
@@ -57,7 +59,8 @@ struct world_parts {
     unsigned *conf_refs;
     struct policy *const *policies;
     const uint64_t *policy_indexes;
-    const uint8_t *master; /* KEY_BYTES */
+    const struct policy_versions *versions; /* tell since when */
+    const uint8_t *master;                  /* KEY_BYTES */
     struct epochs *epochs;
     struct spool_keys *spool_keys;
     int64_t now_ms;
