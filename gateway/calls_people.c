@@ -86,30 +86,42 @@ static struct rights_job *job_for(struct gateway *g,
     return job;
 }
 
-void call_subject_optout(struct gateway *g, const struct control_call *call,
-                         struct control_answer *out)
+bool call_opt_out(struct gateway *g, const struct control_call *call,
+                  struct control_answer *out)
 {
     struct rights_job *job = job_for(g, call, out);
+    bool done = false;
 
     if (job == NULL)
-        return;
+        return false;
     job->verb = RIGHTS_OPTOUT;
     if (job->id_count == 0)
         call_fail(out, 3, "usage", "give at least one identifier");
     else if (run_job(g, job, out)) {
-        if (job->status != ST_OK)
+        done = job->status == ST_OK;
+        if (done)
+            buf_put(&out->data, SLICE("\"receipts\":["));
+        else
             call_fail(out, 1, status_name(job->status),
                       "in force, but not on disk yet: try again");
-        buf_put(&out->data, SLICE("{\"receipts\":["));
-        for (unsigned i = 0; job->status == ST_OK && i < job->receipt_count;
-             i++) {
+        for (unsigned i = 0; done && i < job->receipt_count; i++) {
             buf_printf(&out->text, "opted out; receipt %s\n", job->receipts[i]);
             buf_printf(&out->data, "%s\"%s\"", i == 0 ? "" : ",",
                        job->receipts[i]);
         }
-        buf_put(&out->data, SLICE("]}"));
+        if (done)
+            buf_put_char(&out->data, ']');
     }
     rights_job_free(job);
+    return done;
+}
+
+void call_subject_optout(struct gateway *g, const struct control_call *call,
+                         struct control_answer *out)
+{
+    buf_put_char(&out->data, '{');
+    if (call_opt_out(g, call, out))
+        buf_put_char(&out->data, '}');
 }
 
 static enum status put_receipt(struct rights_job *job, const char *receipt)

@@ -34,6 +34,14 @@ static const struct cmd_option subject_options[] = {
     {"--file", "FILE", "identifiers, one a line; standard input if left out"},
     {"--receipt", NULL, "the lines are receipts, not identifiers"},
 };
+static const struct cmd_option person_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--site", "NAME", "which site; may be left out when there is one"},
+    {"--file", "FILE",
+     "the person's identifiers, one a line; standard input "
+     "if left out"},
+};
 static const struct cmd_option token_options[] = {
     CMD_CONFIG_OPTION,
     CMD_TOKEN_OPTION,
@@ -141,6 +149,12 @@ const struct cmd cmd_table[] = {
      OPTIONS(subject_options), cmd_subject},
     {"subject status", "", "Are these identifiers opted out?",
      OPTIONS(subject_options), cmd_subject},
+    {"subject find", "", "How many events are held of one person.",
+     OPTIONS(person_options), cmd_person},
+    {"subject export", "", "What is held of one person, as JSON Lines.",
+     OPTIONS(person_options), cmd_person},
+    {"subject erase", "", "Opt one person out, and erase what can be found.",
+     OPTIONS(person_options), cmd_person},
     {"subject accept-loss", "",
      "Go on with the opt-out list as it is, though a newer one is lost.",
      OPTIONS(asking), cmd_remote},

@@ -81,6 +81,7 @@ static enum status destination_make(const struct world_parts *parts,
     d->key = destination_key(s->id, name);
     d->plan = plan;
     d->epoch_id = epoch.id;
+    d->epoch_starts_ms = epoch.starts_ms;
     d->epoch_ends_ms = epoch.ends_ms;
     d->epoch_key = secret_alloc(KEY_BYTES);
     if (d->epoch_key == NULL)

@@ -7,8 +7,9 @@
  * keeps no length (file_day 0): after a crash the lines of its last second
  * may stand there twice, with the same event id. The same holds for lines of
  * a new day whose mark was not yet on disk. A torn last line is always cut. */
+#include "jsonl_inner.h"
+
 #include "lethe/gateway/sink/owner.h"
-#include "lethe/gateway/sink/sink.h"
 #include "lethe/policy/base/clock.h"
 
 #include <assert.h>
@@ -23,18 +24,7 @@
 
 #define JSONL_WRITE_MAX (64u << 20)
 
-struct file_sink {
-    char *folder;
-    char *stem; /* "user_analytics.audience." */
-    mode_t mode;
-    gid_t group; /* OWNER_GROUP_NONE: as it comes */
-    int folder_fd;
-    int fd; /* -1: none open */
-    uint32_t day;
-    struct buf lines;
-};
-
-static uint32_t day_of(int64_t wall_ms)
+uint32_t jsonl_day_of(int64_t wall_ms)
 {
     return wall_ms < 0 ? 0 : (uint32_t)(wall_ms / MS_PER_DAY);
 }
@@ -67,19 +57,17 @@ static enum status split_path(const char *path, const char *purpose,
     return ST_OK;
 }
 
-#define FILE_NAME_MAX 256u
-static enum status day_name(const char *stem, uint32_t day,
-                            char out[FILE_NAME_MAX])
+enum status jsonl_day_name(const char *stem, uint32_t day,
+                           char out[JSONL_NAME_MAX])
 {
     char text[DAY_TEXT_MAX];
 
     day_format((int64_t)day * MS_PER_DAY, text);
-    int n = snprintf(out, FILE_NAME_MAX, "%s%s.jsonl", stem, text);
-    return n > 0 && (unsigned)n < FILE_NAME_MAX ? ST_OK : ST_LIMIT;
+    int n = snprintf(out, JSONL_NAME_MAX, "%s%s.jsonl", stem, text);
+    return n > 0 && (unsigned)n < JSONL_NAME_MAX ? ST_OK : ST_LIMIT;
 }
 
-/* The day in "<stem>YYYY-MM-DD.jsonl"; false for any other name. */
-static bool name_day(const char *stem, const char *name, uint32_t *out_day)
+bool jsonl_name_day(const char *stem, const char *name, uint32_t *out_day)
 {
     struct slice rest = slice_of(name);
     struct slice head = slice_of(stem);
@@ -94,7 +82,7 @@ static bool name_day(const char *stem, const char *name, uint32_t *out_day)
     int n = snprintf(stamp, sizeof(stamp), "%.10sT00:00:00Z", rest.at);
     if (n <= 0 || time_parse((struct slice){stamp, (size_t)n}, &ms) != ST_OK)
         return false;
-    *out_day = day_of(ms);
+    *out_day = jsonl_day_of(ms);
     return true;
 }
 
@@ -143,11 +131,11 @@ static enum status check_owner(int fd, mode_t mode, gid_t group, bool is_new)
 /* Open (and make) the file of `day`; a torn last line goes. */
 static enum status open_day(struct file_sink *s, uint32_t day)
 {
-    char name[FILE_NAME_MAX];
+    char name[JSONL_NAME_MAX];
     struct stat st;
     off_t whole;
     const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
-    enum status r = day_name(s->stem, day, name);
+    enum status r = jsonl_day_name(s->stem, day, name);
 
     if (r != ST_OK)
         return r;
@@ -182,13 +170,13 @@ static enum status open_day(struct file_sink *s, uint32_t day)
 /* What lies behind the mark is delivered again: cut it. */
 static enum status cut_behind_mark(struct file_sink *s, const struct mark *m)
 {
-    char name[FILE_NAME_MAX];
+    char name[JSONL_NAME_MAX];
     struct stat st;
     enum status r;
 
     if (m->file_day == 0)
         return ST_OK;
-    r = day_name(s->stem, m->file_day, name);
+    r = jsonl_day_name(s->stem, m->file_day, name);
     if (r != ST_OK)
         return r;
     int fd = openat(s->folder_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -199,6 +187,24 @@ static enum status cut_behind_mark(struct file_sink *s, const struct mark *m)
     else if ((uint64_t)st.st_size > m->file_length)
         r = cut_to(fd, (off_t)m->file_length);
     (void)close(fd);
+    return r;
+}
+
+/* What a crash left of an erasure that was not over. */
+static enum status remove_anew(struct file_sink *s)
+{
+    const struct dirent *entry;
+    enum status r = ST_OK;
+    DIR *dir = opendir(s->folder);
+
+    if (dir == NULL)
+        return errno == EACCES ? ST_DENIED : ST_IO;
+    while (r == ST_OK && (entry = readdir(dir)) != NULL)
+        if (slice_starts(slice_of(entry->d_name), slice_of(s->stem)) &&
+            slice_ends(slice_of(entry->d_name), SLICE(JSONL_ANEW)) &&
+            unlinkat(dirfd(dir), entry->d_name, 0) != 0)
+            r = ST_IO;
+    (void)closedir(dir);
     return r;
 }
 
@@ -222,7 +228,9 @@ enum status jsonl_open(const struct conf_destination *d, const char *purpose,
         r = errno == EACCES ? ST_DENIED : ST_IO;
         goto fail;
     }
-    r = cut_behind_mark(s, mark);
+    r = remove_anew(s);
+    if (r == ST_OK)
+        r = cut_behind_mark(s, mark);
     if (r != ST_OK)
         goto fail;
     s->day = mark->file_day;
@@ -269,7 +277,7 @@ enum status jsonl_write(struct file_sink *s, const struct fragment *f,
                         uint32_t *out_day)
 {
     struct stat st;
-    uint32_t day = day_of(now_ms);
+    uint32_t day = jsonl_day_of(now_ms);
 
     if (day < s->day) /* a clock that went back opens no older file */
         day = s->day;
@@ -349,7 +357,7 @@ enum status jsonl_expire(const char *path, const char *purpose,
     if (dir == NULL)
         r = errno == EACCES ? ST_DENIED : ST_IO;
     while (r == ST_OK && (entry = readdir(dir)) != NULL)
-        if (name_day(stem, entry->d_name, &day))
+        if (jsonl_name_day(stem, entry->d_name, &day))
             r = expire_one(dirfd(dir), entry->d_name, day, before_ms, &e);
     if (r == ST_OK && e.files > 0 && fsync(dirfd(dir)) != 0)
         r = ST_IO;

@@ -1,12 +1,12 @@
 /* A SQLite database as the app's own event store. SQLite itself takes the
  * columns out of the wire-ready body, so that this file parses nothing. The
  * delivery position commits with the rows: exactly once. */
+#include "sqlite_inner.h"
+
 #include "lethe/gateway/sink/owner.h"
-#include "lethe/gateway/sink/sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,12 +14,6 @@
 
 #define SQLITE_BUSY_MS      50
 #define EXPIRE_ROWS_AT_ONCE 5000
-
-struct sqlite_sink {
-    sqlite3 *db;
-    sqlite3_stmt *insert, *position, *read_position;
-    bool unclean; /* deleted rows may still lie in the write-ahead log */
-};
 
 static const struct {
     const char *name;
@@ -42,7 +36,8 @@ static const char settings_sql[] = "PRAGMA secure_delete = ON;"
                                    "PRAGMA trusted_schema = OFF;"
                                    "PRAGMA journal_mode = WAL;"
                                    "PRAGMA synchronous = FULL;"
-                                   "PRAGMA cache_size = -4096;";
+                                   "PRAGMA cache_size = -4096;"
+                                   "PRAGMA temp_store = MEMORY;";
 
 static const char create_sql[] =
     "CREATE TABLE IF NOT EXISTS user_actions("
@@ -72,7 +67,7 @@ static const char insert_sql[] =
     " json_extract(?1,'$.purpose'), json_extract(?1,'$.id'), ?2 WHERE 1 "
     "ON CONFLICT(event_id) DO NOTHING";
 
-static enum status from_sqlite(int rc)
+enum status sqlite_status(int rc)
 {
     switch (rc & 0xff) {
     case SQLITE_OK:
@@ -96,15 +91,15 @@ static enum status from_sqlite(int rc)
     }
 }
 
-static enum status run(struct sqlite_sink *s, const char *sql)
+enum status sqlite_run(struct sqlite_sink *s, const char *sql)
 {
-    return from_sqlite(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+    return sqlite_status(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
 
-static enum status prepare(struct sqlite_sink *s, const char *sql,
+enum status sqlite_prepare(struct sqlite_sink *s, const char *sql,
                            sqlite3_stmt **out)
 {
-    return from_sqlite(sqlite3_prepare_v3(
+    return sqlite_status(sqlite3_prepare_v3(
         s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
 }
 
@@ -140,7 +135,7 @@ static enum status has_column(struct sqlite_sink *s, const char *name,
                               bool *out)
 {
     sqlite3_stmt *find = NULL;
-    enum status r = prepare(
+    enum status r = sqlite_prepare(
         s, "SELECT 1 FROM pragma_table_info('user_actions') WHERE name = ?1",
         &find);
 
@@ -150,22 +145,22 @@ static enum status has_column(struct sqlite_sink *s, const char *name,
     int rc = sqlite3_step(find);
     *out = rc == SQLITE_ROW;
     (void)sqlite3_finalize(find);
-    return from_sqlite(rc);
+    return sqlite_status(rc);
 }
 
 /* The app's own table of old lacks our columns: add them. */
 static enum status complete_table(struct sqlite_sink *s)
 {
-    enum status r = run(s, create_sql);
+    enum status r = sqlite_run(s, create_sql);
 
     for (size_t i = 0; r == ST_OK && i < sizeof(columns) / sizeof(columns[0]);
          i++) {
         bool has = false;
         r = has_column(s, columns[i].name, &has);
         if (r == ST_OK && !has)
-            r = run(s, columns[i].add);
+            r = sqlite_run(s, columns[i].add);
     }
-    return r == ST_OK ? run(s, index_sql) : r;
+    return r == ST_OK ? sqlite_run(s, index_sql) : r;
 }
 
 enum status sqlite_sink_open(const struct conf_destination *d,
@@ -179,27 +174,27 @@ enum status sqlite_sink_open(const struct conf_destination *d,
     s = calloc(1, sizeof(*s));
     if (s == NULL)
         return ST_NOMEM;
-    r = from_sqlite(sqlite3_open_v2(
+    r = sqlite_status(sqlite3_open_v2(
         d->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL));
     if (r != ST_OK)
         goto fail;
     (void)sqlite3_busy_timeout(s->db, 5000); /* nobody waits for us yet */
-    r = run(s, settings_sql);
+    r = sqlite_run(s, settings_sql);
     if (r == ST_OK)
         r = complete_table(s);
     if (r == ST_OK)
-        r = prepare(s, insert_sql, &s->insert);
+        r = sqlite_prepare(s, insert_sql, &s->insert);
     if (r == ST_OK)
-        r = prepare(s,
-                    "INSERT INTO lethe_position VALUES(?1,?2,?3) "
-                    "ON CONFLICT(destination) DO UPDATE SET "
-                    "sequence = ?2, fragment = ?3",
-                    &s->position);
+        r = sqlite_prepare(s,
+                           "INSERT INTO lethe_position VALUES(?1,?2,?3) "
+                           "ON CONFLICT(destination) DO UPDATE SET "
+                           "sequence = ?2, fragment = ?3",
+                           &s->position);
     if (r == ST_OK)
-        r = prepare(s,
-                    "SELECT sequence, fragment FROM lethe_position "
-                    "WHERE destination = ?1",
-                    &s->read_position);
+        r = sqlite_prepare(s,
+                           "SELECT sequence, fragment FROM lethe_position "
+                           "WHERE destination = ?1",
+                           &s->read_position);
     if (r != ST_OK)
         goto fail;
     (void)sqlite3_busy_timeout(s->db, SQLITE_BUSY_MS);
@@ -225,7 +220,7 @@ enum status sqlite_sink_position(struct sqlite_sink *s, uint64_t destination,
     }
     (void)sqlite3_reset(s->read_position);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return from_sqlite(rc);
+        return sqlite_status(rc);
     *out_sequence = sequence;
     *out_fragment = fragment;
     return ST_OK;
@@ -241,7 +236,7 @@ static enum status insert_one(struct sqlite_sink *s, const struct fragment *f,
     if (rc == SQLITE_OK)
         rc = sqlite3_step(s->insert);
     (void)sqlite3_reset(s->insert);
-    return from_sqlite(rc);
+    return sqlite_status(rc);
 }
 
 static enum status set_position(struct sqlite_sink *s, uint64_t destination,
@@ -252,7 +247,7 @@ static enum status set_position(struct sqlite_sink *s, uint64_t destination,
     (void)sqlite3_bind_int64(s->position, 3, (sqlite3_int64)fragment);
     int rc = sqlite3_step(s->position);
     (void)sqlite3_reset(s->position);
-    return from_sqlite(rc);
+    return sqlite_status(rc);
 }
 
 enum status sqlite_sink_write(struct sqlite_sink *s, uint64_t destination,
@@ -260,7 +255,7 @@ enum status sqlite_sink_write(struct sqlite_sink *s, uint64_t destination,
                               const struct fragment *f, unsigned count,
                               int64_t now_ms)
 {
-    enum status r = run(s, "BEGIN IMMEDIATE");
+    enum status r = sqlite_run(s, "BEGIN IMMEDIATE");
 
     if (r != ST_OK)
         return r;
@@ -269,10 +264,10 @@ enum status sqlite_sink_write(struct sqlite_sink *s, uint64_t destination,
     if (r == ST_OK)
         r = set_position(s, destination, sequence, fragment);
     if (r == ST_OK)
-        r = run(s, "COMMIT");
+        r = sqlite_run(s, "COMMIT");
     (void)sqlite3_clear_bindings(s->insert); /* the bodies are the caller's */
     if (r != ST_OK && !sqlite3_get_autocommit(s->db) &&
-        run(s, "ROLLBACK") != ST_OK)
+        sqlite_run(s, "ROLLBACK") != ST_OK)
         r = ST_IO;
     return r;
 }
@@ -282,11 +277,11 @@ static enum status delete_some(struct sqlite_sink *s, const char *purpose,
                                int64_t before_ms, int *out_rows)
 {
     sqlite3_stmt *del = NULL;
-    enum status r =
-        prepare(s,
-                "DELETE FROM user_actions WHERE rowid IN (SELECT rowid FROM "
-                "user_actions WHERE purpose = ?1 AND written_ms < ?2 LIMIT ?3)",
-                &del);
+    enum status r = sqlite_prepare(
+        s,
+        "DELETE FROM user_actions WHERE rowid IN (SELECT rowid FROM "
+        "user_actions WHERE purpose = ?1 AND written_ms < ?2 LIMIT ?3)",
+        &del);
 
     if (r != ST_OK)
         return r;
@@ -297,14 +292,14 @@ static enum status delete_some(struct sqlite_sink *s, const char *purpose,
     (void)sqlite3_finalize(del);
     if (rc == SQLITE_DONE)
         *out_rows = sqlite3_changes(s->db);
-    return from_sqlite(rc);
+    return sqlite_status(rc);
 }
 
 static enum status oldest_row(struct sqlite_sink *s, const char *purpose,
                               int64_t *out_ms)
 {
     sqlite3_stmt *find = NULL;
-    enum status r = prepare(
+    enum status r = sqlite_prepare(
         s, "SELECT min(written_ms) FROM user_actions WHERE purpose = ?1",
         &find);
 
@@ -315,7 +310,19 @@ static enum status oldest_row(struct sqlite_sink *s, const char *purpose,
     if (rc == SQLITE_ROW) /* NULL reads as 0: none */
         *out_ms = sqlite3_column_int64(find, 0);
     (void)sqlite3_finalize(find);
-    return from_sqlite(rc);
+    return sqlite_status(rc);
+}
+
+enum status sqlite_clean_log(struct sqlite_sink *s)
+{
+    if (!s->unclean)
+        return ST_OK;
+    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+                                       NULL, NULL);
+    if (rc != SQLITE_OK && sqlite_status(rc) != ST_BUSY)
+        return sqlite_status(rc);
+    s->unclean = rc != SQLITE_OK;
+    return ST_OK;
 }
 
 enum status sqlite_sink_expire(struct sqlite_sink *s, const char *purpose,
@@ -339,16 +346,10 @@ enum status sqlite_sink_expire(struct sqlite_sink *s, const char *purpose,
         r = oldest_row(s, purpose, &oldest);
     if (r != ST_OK)
         return r;
-    if (s->unclean) {
-        int rc = sqlite3_wal_checkpoint_v2(
-            s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-        if (rc != SQLITE_OK && from_sqlite(rc) != ST_BUSY)
-            return from_sqlite(rc);
-        s->unclean = rc != SQLITE_OK;
-    }
     *out_oldest_ms = oldest;
+    r = sqlite_clean_log(s);
     *out_pending = s->unclean;
-    return ST_OK;
+    return r;
 }
 
 void sqlite_sink_close(struct sqlite_sink *s)

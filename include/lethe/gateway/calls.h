@@ -18,6 +18,7 @@ call_fn call_destination_list, call_destination_test, call_destination_pause,
 call_fn call_token_add, call_token_list, call_token_revoke;
 call_fn call_subject_optout, call_subject_optin, call_subject_status;
 call_fn call_subject_accept_loss;
+call_fn call_subject_find, call_subject_export, call_subject_erase;
 call_fn call_site_list, call_site_retire;
 call_fn call_audit_read;
 
@@ -42,6 +43,11 @@ const struct world_destination *call_destination(
 const struct world_site *call_site(struct gateway *g,
                                    const struct control_call *call,
                                    struct control_answer *out);
+
+/* Opt the identifiers of the call out; then out->text tells the receipts, and
+ * "receipts":[..] stands at the end of out->data. False: the call failed. */
+bool call_opt_out(struct gateway *g, const struct control_call *call,
+                  struct control_answer *out);
 
 /* "3d 4h", "12 min", "5 s" of a duration, for tables. */
 void call_age(int64_t ms, char out[32]);

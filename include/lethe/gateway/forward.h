@@ -12,6 +12,7 @@
 
 #include "lethe/gateway/audit/log.h"
 #include "lethe/gateway/rights/sweep.h"
+#include "lethe/gateway/sink/subject.h"
 #include "lethe/gateway/store/commit.h"
 #include "lethe/gateway/store/journal.h"
 #include "lethe/gateway/store/outage.h"
@@ -78,6 +79,24 @@ enum status forward_replay(struct forward *f, uint64_t destination,
 /* Purge what waits (or the dead letters) of a destination; counts. */
 enum status forward_purge(struct forward *f, uint64_t destination, bool dead,
                           uint64_t *out_count) MUST_CHECK;
+
+/* What a file or database destination holds of one person: found, exported
+ * (`each`, on the destination's thread), erased. Waits until it is done; a
+ * destination that is busy finishes its batch first. Errors: ST_UNKNOWN,
+ * ST_TYPE (a network destination), and those of sink/subject.h. */
+struct subject_wish {
+    struct subject_names names;
+    bool erase;
+    subject_line_fn *each; /* NULL: only count */
+    void *ctx;
+};
+struct subject_result {
+    uint64_t rows;
+    bool pending; /* a reader still holds the database's log */
+};
+enum status forward_subject(struct forward *f, uint64_t destination,
+                            const struct subject_wish *wish,
+                            struct subject_result *out) MUST_CHECK;
 
 struct forward_facts {
     uint64_t key;

@@ -13,6 +13,7 @@
  *   forward_settle.c     outcomes -> audit rows -> mark
  *   forward_move.c       outage.db: long waits, dead letters, expiry, purge
  *   forward_retention.c  files and databases: what has become too old
+ *   forward_subject.c    files and databases: what they hold of one person
  *   forward_keys.c       spool keys that nothing needs */
 #ifndef LETHE_GATEWAY_FORWARD_INNER_H
 #define LETHE_GATEWAY_FORWARD_INNER_H

@@ -23,7 +23,7 @@ struct world_destination {
      * world, since every event id needs one. */
     uint8_t (*event_keys)[EVENT_KEY_BYTES];
     uint64_t epoch_id;
-    int64_t epoch_ends_ms;
+    int64_t epoch_starts_ms, epoch_ends_ms;
     struct spool_key spool;
 };
 

@@ -44,6 +44,8 @@
     X(OPTOUT_ROLLBACK, "optout.rollback")                                      \
     X(CONSENT_SUMMARY, "consent.summary")                                      \
     X(SUBJECT_READ, "subject.read")                                            \
+    X(ERASE_ASKED, "erase.asked")                                              \
+    X(ERASE_CONFIRMED, "erase.confirmed")                                      \
     X(RETENTION_DELETE, "retention.delete")                                    \
     X(AUDIT_READ, "audit.read")                                                \
     X(AUDIT_BLOCKED, "audit.blocked")                                          \
