@@ -233,6 +233,7 @@ WRAP_test_journal := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
 WRAP_test_audit_log := -Wl,--wrap=pwrite -Wl,--wrap=fdatasync \
                        -Wl,--wrap=posix_fallocate
 WRAP_test_commit := -Wl,--wrap=fdatasync
+WRAP_test_audit_prune := -Wl,--wrap=rename,--wrap=unlink,--wrap=fsync
 WRAP_test_epochs := -Wl,--wrap=fstatfs,--wrap=fsync
 WRAP_test_control := -Wl,--wrap=getsockopt
 WRAP_test_optout_faults := -Wl,--wrap=fdatasync,--wrap=pwrite

@@ -46,6 +46,7 @@ static void init_sync(struct audit_log *l)
 {
     pthread_condattr_t a;
 
+    pthread_mutex_init(&l->orders_lock, NULL);
     pthread_mutex_init(&l->lock, NULL);
     pthread_condattr_init(&a);
     pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
@@ -63,6 +64,7 @@ static struct audit_log *log_new(const struct audit_config *config)
     l->config = *config;
     l->seg.fd = l->rows.fd = l->names.fd = l->reserve_fd = -1;
     l->last_policy = UINT64_MAX;
+    orders_init(&l->orders);
     buf_init(&l->seg_out, SEG_OUT_CAP);
     buf_init(&l->rows_out, ROWS_OUT_CAP);
     buf_init(&l->d, D_CAP);
@@ -97,6 +99,7 @@ static void log_free(struct audit_log *l)
     publish_free(l);
     pthread_cond_destroy(&l->wake);
     pthread_cond_destroy(&l->done);
+    pthread_mutex_destroy(&l->orders_lock);
     pthread_mutex_destroy(&l->lock);
     free(l->folder);
     free(l->node);
@@ -185,6 +188,8 @@ static enum status put_now(struct audit_log *l, enum audit_record_act act)
 
     if (st != ST_OK || l->d.failed)
         return st == ST_OK ? ST_NOMEM : st;
+    log_orders(l, l->next_index, t, slice_of(audit_record_act_name(act)),
+               SLICE("boot"), buf_slice(&l->d));
     record_put(
         l,
         &(struct record_head){
@@ -438,6 +443,11 @@ void audit_bytes(const struct audit_log *l, uint64_t *out_rows,
 {
     *out_rows = l->row_bytes;
     *out_records = l->record_bytes;
+}
+
+uint64_t audit_synced_size(const struct audit_log *l)
+{
+    return l->synced;
 }
 
 void audit_stop(struct audit_log *l)

@@ -64,6 +64,14 @@ bool policy_has_hash(struct slice d)
     return policy_hash(d, hex);
 }
 
+bool policy_is_known(const struct audit_log *l, uint64_t index)
+{
+    for (unsigned i = l->policy_count; i > 0; i--)
+        if (l->policies[i - 1].index == index)
+            return true;
+    return false;
+}
+
 enum status policy_note(struct audit_log *l, uint64_t index, struct slice d)
 {
     struct audit_policy p = {.index = index};

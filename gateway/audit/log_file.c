@@ -167,6 +167,7 @@ static enum status flush_once(struct audit_log *l)
     l->seg.size += l->seg_out.len;
     atomic_fetch_add(&l->row_bytes, l->rows_out.len);
     atomic_fetch_add(&l->record_bytes, l->seg_out.len);
+    atomic_store(&l->synced, l->next_index);
     publish_lines(l, buf_slice(&l->seg_out));
     buf_reset(&l->rows_out);
     buf_reset(&l->seg_out);

@@ -6,6 +6,8 @@
 #ifndef GATEWAY_AUDIT_LOG_INTERNAL_H
 #define GATEWAY_AUDIT_LOG_INTERNAL_H
 
+#include "orders.h"
+
 #include "lethe/gateway/audit/log.h"
 #include "lethe/gateway/audit/merkle.h"
 
@@ -28,12 +30,7 @@
 #define EX_BYTES           22u
 #define PATH_BYTES         4200u
 #define POLICY_HEX         16u
-#define NAME_BYTES         33u
 #define POLICY_NONE        UINT64_MAX
-
-struct audit_counts {
-    uint64_t in, fwd, mod, drop;
-};
 
 /* Counts by (act, rule, reason); act 0 = `by`. Open addressing; BATCH_FRAME
  * and AUDIT_RECORD_MAX keep it under half full. */
@@ -106,6 +103,7 @@ struct audit_log {
     void *label_ctx;
 
     /* The log's end. */
+    uint64_t first_index; /* of the first record that was not pruned */
     uint64_t next_index, segment_first;
     int64_t segment_day; /* days since 1970 of its first record */
     int64_t last_t;
@@ -135,6 +133,9 @@ struct audit_log {
     uint64_t rows_rebuilt, rows_lost;
     struct audit_found_rows *found_first, *found_last;
 
+    pthread_mutex_t orders_lock;
+    struct audit_orders orders; /* under orders_lock */
+
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
     pthread_t thread;
@@ -146,6 +147,7 @@ struct audit_log {
     _Atomic int64_t oldest_mono;     /* 0 = no row waits */
     _Atomic bool broken, blocked;
     _Atomic uint64_t row_bytes, record_bytes;
+    _Atomic uint64_t synced;     /* records on disk */
     struct publisher *publisher; /* log_publish.c; NULL: nothing is signed */
 };
 
@@ -189,6 +191,7 @@ enum status heartbeat_put(struct audit_log *l) MUST_CHECK;
 struct audit_site *site_find(struct audit_log *l, uint64_t number);
 struct audit_site *site_add(struct audit_log *l, uint64_t number);
 bool policy_has_hash(struct slice d);
+bool policy_is_known(const struct audit_log *l, uint64_t index);
 /* Remember a policy.load at `index`, whose d is `d`. */
 enum status policy_note(struct audit_log *l, uint64_t index,
                         struct slice d) MUST_CHECK;
@@ -226,7 +229,11 @@ enum status publish_start(struct audit_log *l) MUST_CHECK;
 /* After the audit's thread has ended: the rest is signed. */
 void publish_stop(struct audit_log *l);
 
-/* log_thread.c */
+/* log_thread.c. Take a record into account that orders something. */
+void log_orders(struct audit_log *l, uint64_t index, int64_t t_ms,
+                struct slice act, struct slice why, struct slice d);
+/* What the records up to now order. */
+void audit_orders_copy(struct audit_log *l, struct audit_orders *out);
 void *log_thread(void *log);
 
 #endif

@@ -4,8 +4,8 @@
  * A last line that was never finished is cut; anything else that is wrong is
  * damage, and then the gateway does not start. */
 #include "log_internal.h"
+#include "prune_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,54 +14,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SEGMENT_DIGITS 12u
-
-struct name_line {
-    uint64_t index, number, gap;
-    char label[NAME_BYTES];
-};
-
 struct scan {
     struct audit_log *l;
     struct audit_recovery *found;
-    struct name_line *names;
-    size_t name_count;
+    struct audit_names names;
     uint64_t segment_rows; /* rows of this segment's records */
     uint64_t good;         /* bytes of this segment's good lines */
     bool bad;              /* a bad line was seen */
+    bool any_batch;
+    uint64_t no_rows_to; /* where the last file without rows ends */
 };
-
-/* What follows the first `key` in `s`. Strings hold no quotes, so a key with
- * its quotes is found nowhere else. */
-static struct slice after(struct slice s, const char *key)
-{
-    struct slice k = slice_of(key);
-    const char *at = s.len < k.len ? NULL : memmem(s.at, s.len, k.at, k.len);
-
-    return at == NULL ? SLICE_NONE : slice_skip(s, (size_t)(at - s.at) + k.len);
-}
-
-static uint64_t number_at(struct slice s)
-{
-    unsigned long long v = 0;
-    size_t n = 0;
-
-    while (n < s.len && s.at[n] >= '0' && s.at[n] <= '9')
-        n++;
-    return slice_to_u64(slice_head(s, n), &v) ? v : 0;
-}
-
-static struct slice text_at(struct slice s)
-{
-    return slice_head(s, slice_find(s, '"'));
-}
-
-static int64_t time_at(struct slice s)
-{
-    int64_t t = 0;
-
-    return time_parse(text_at(s), &t) == ST_OK ? t : 0;
-}
 
 static bool line_ok(const struct audit_log *l, struct slice line)
 {
@@ -80,55 +42,16 @@ static bool looks_whole(struct slice line)
     return slice_starts(line, SLICE("{\"v\":1,\"i\":")) && record_d_ok(line);
 }
 
-static uint64_t sum_exceptions(struct slice ex)
-{
-    uint64_t sum = 0;
-
-    for (ex = slice_head(ex, slice_find(ex, '}')); ex.len > 0;) {
-        size_t end = slice_find(ex, ']');
-        size_t at = end;
-        while (at > 0 && ex.at[at - 1] != ',')
-            at--;
-        sum += at == 0 ? 0 : number_at(slice_skip(ex, at));
-        ex = slice_skip(ex, end + 1);
-    }
-    return sum;
-}
-
-/* The id that `label` stood for at record `index`. */
-static bool name_lookup(const struct scan *c, struct slice label,
-                        uint64_t index, uint64_t *out_number)
-{
-    for (size_t i = c->name_count; i > 0; i--) {
-        const struct name_line *n = &c->names[i - 1];
-        if (n->index <= index && slice_eq(slice_of(n->label), label)) {
-            *out_number = n->number;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void read_counts(struct slice d, struct audit_counts *out)
-{
-    *out = (struct audit_counts){
-        .in = number_at(after(d, "\"in\":")),
-        .fwd = number_at(after(d, "\"fwd\":")),
-        .mod = number_at(after(d, "\"mod\":")),
-        .drop = number_at(after(d, "\"drop\":")),
-    };
-}
-
 static void read_optouts(struct scan *c, struct slice d)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                  "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    struct slice text = text_at(after(d, "\"ooh\":\""));
+    struct slice text = field_text(field_after(d, "\"ooh\":\""));
     uint32_t bits = 0;
     unsigned have = 0;
     size_t n = 0;
 
-    c->found->newest_optout = number_at(after(d, "\"oo\":"));
+    c->found->newest_optout = field_number(field_after(d, "\"oo\":"));
     for (size_t i = 0; i < text.len && n < HASH_BYTES; i++) {
         const char *at = memchr(digits, text.at[i], sizeof(digits) - 1);
         if (at == NULL)
@@ -145,18 +68,16 @@ static void read_optouts(struct scan *c, struct slice d)
 static enum status read_site(struct scan *c, struct slice label, struct slice d,
                              int64_t t1)
 {
-    struct audit_counts counts;
     struct audit_site *s;
     uint64_t number;
 
-    if (!name_lookup(c, label, c->l->next_index, &number))
+    if (!names_find(&c->names, label, c->l->next_index, &number))
         return ST_CORRUPT;
     s = site_add(c->l, number);
     if (s == NULL)
         return ST_LIMIT;
-    read_counts(d, &counts);
     s->t1 = t1;
-    s->total += counts.in + sum_exceptions(after(d, "\"ex\":["));
+    s->total += field_rows(d);
     if (label.len >= NAME_BYTES)
         return ST_CORRUPT;
     memcpy(s->label, label.at, label.len);
@@ -164,22 +85,49 @@ static enum status read_site(struct scan *c, struct slice label, struct slice d,
     return ST_OK;
 }
 
-static enum status read_batch(struct scan *c, struct slice d)
+/* A batch may be of a policy whose policy.load was pruned: its hash is in the
+ * batch's own `why`, and batches to come may name it again. */
+static enum status note_pruned_policy(struct audit_log *l, struct slice d,
+                                      struct slice why)
 {
-    struct slice site = after(d, "\"site\":\"");
-    struct slice tag = after(d, "\"tag\":\"");
-    int64_t t1 = time_at(after(d, "\"t1\":\""));
+    char text[64];
+    struct slice pol = field_after(d, "\"pol\":");
+    uint64_t index = field_number(pol);
 
-    read_counts(after(d, "\"cum\":{"), &c->l->cum);
+    if (slice_starts(pol, SLICE("null")) || index >= l->first_index ||
+        policy_is_known(l, index) || !slice_starts(why, SLICE("pol:")))
+        return ST_OK;
+    int n = snprintf(text, sizeof(text), "\"pol\":\"%.*s\"",
+                     SLICE_ARG(slice_head(slice_skip(why, 4), POLICY_HEX)));
+    struct slice load = {text, (size_t)n};
+    uint64_t last = l->last_policy;
+    enum status st =
+        policy_has_hash(load) ? policy_note(l, index, load) : ST_OK;
+    if (last != POLICY_NONE) /* a newer one was loaded since */
+        l->last_policy = last;
+    return st;
+}
+
+static enum status read_batch(struct scan *c, struct slice d, struct slice why)
+{
+    struct slice site = field_after(d, "\"site\":\"");
+    struct slice tag = field_after(d, "\"tag\":\"");
+    int64_t t1 = field_time(field_after(d, "\"t1\":\""));
+
+    field_counts(field_after(d, "\"cum\":{"), &c->l->cum);
     read_optouts(c, d);
-    c->segment_rows += number_at(after(d, "\"n\":"));
-    tag = text_at(tag);
+    c->any_batch = true;
+    c->segment_rows += field_number(field_after(d, "\"n\":"));
+    tag = field_text(tag);
     if (tag.len > 0 && tag.len < sizeof(c->l->last_tag)) {
         memset(c->l->last_tag, 0, sizeof(c->l->last_tag));
         memcpy(c->l->last_tag, tag.at, tag.len);
     }
+    enum status st = note_pruned_policy(c->l, d, why);
+    if (st != ST_OK)
+        return st;
     if (site.at != NULL)
-        return read_site(c, text_at(site), d, t1);
+        return read_site(c, field_text(site), d, t1);
     c->l->heartbeat_t1 = t1;
     for (unsigned i = 0; i < c->l->site_count; i++)
         c->l->sites[i]->t1 = t1;
@@ -189,15 +137,17 @@ static enum status read_batch(struct scan *c, struct slice d)
 static enum status read_record(struct scan *c, struct slice line)
 {
     struct audit_log *l = c->l;
-    struct slice act = text_at(after(line, "\"act\":\""));
-    struct slice d = after(line, "\"d\":");
+    struct slice act = field_text(field_after(line, "\"act\":\""));
+    struct slice why = field_text(field_after(line, "\"why\":\""));
+    struct slice d = field_after(line, "\"d\":");
     enum status st = ST_OK;
 
-    l->last_t = time_at(after(line, "\"t\":\""));
+    l->last_t = field_time(field_after(line, "\"t\":\""));
     if (l->next_index == l->segment_first)
         l->segment_day = l->last_t / MS_PER_DAY;
+    log_orders(l, l->next_index, l->last_t, act, why, d);
     if (slice_eq(act, SLICE("batch")))
-        st = read_batch(c, d);
+        st = read_batch(c, d, why);
     else if (slice_eq(act, SLICE("policy.load")))
         st = policy_note(l, l->next_index, d);
     if (!l->has_base)
@@ -244,28 +194,30 @@ static enum status cut(struct audit_file *f, uint64_t to)
     return ST_OK;
 }
 
-static enum status read_segment(struct scan *c, uint64_t first, bool is_last)
+static enum status read_file(struct scan *c, const char *path)
 {
-    struct audit_log *l = c->l;
-    enum status st;
-    FILE *f;
+    FILE *f = fopen(path, "re");
 
-    if (c->bad || first != l->next_index)
-        return ST_CORRUPT;
-    st = segment_open(l, first);
-    if (st != ST_OK)
-        return st;
-    f = fopen(l->seg.path, "re");
     if (f == NULL)
         return ST_IO;
     c->good = c->segment_rows = 0;
-    st = read_lines(c, f);
+    enum status st = read_lines(c, f);
     (void)fclose(f);
+    return st;
+}
+
+/* The one that grows: what was never finished is cut. */
+static enum status read_last(struct scan *c, uint64_t first)
+{
+    struct audit_log *l = c->l;
+    enum status st = segment_open(l, first);
+
+    if (st == ST_OK)
+        st = read_file(c, l->seg.path);
     if (st != ST_OK)
         return st;
     uint64_t rows = c->segment_rows * ROW_BYTES;
-    if (l->rows.size < rows || (!is_last && l->rows.size != rows) ||
-        (!is_last && c->bad))
+    if (l->rows.size < rows)
         return ST_CORRUPT;
     c->found->cut_bytes += l->seg.size - c->good;
     c->found->rows_cut += l->rows.size - rows;
@@ -273,100 +225,74 @@ static enum status read_segment(struct scan *c, uint64_t first, bool is_last)
     return st == ST_OK ? cut(&l->seg, c->good) : st;
 }
 
-static int compare_u64(const void *a, const void *b)
+/* One that was closed. Its rows may have been deleted since: whether by order,
+ * the log's end tells. */
+static enum status read_closed(struct scan *c, uint64_t first, uint64_t end)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    char path[PRUNE_PATH_MAX];
+    struct stat about;
 
-    return x < y ? -1 : x > y;
+    c->l->segment_first = first;
+    prune_path(c->l->folder, PRUNE_RECORDS, first, "", path);
+    enum status st = read_file(c, path);
+    if (st != ST_OK)
+        return st;
+    if (c->bad || c->l->next_index != end)
+        return ST_CORRUPT;
+    prune_path(c->l->folder, PRUNE_ROWS, first, "", path);
+    if (stat(path, &about) != 0) {
+        c->no_rows_to = end;
+        return errno == ENOENT ? ST_OK : ST_IO;
+    }
+    return (uint64_t)about.st_size == c->segment_rows * ROW_BYTES ? ST_OK
+                                                                  : ST_CORRUPT;
 }
 
-static enum status list_segments(const struct audit_log *l, uint64_t **out,
-                                 size_t *out_count)
+/* Nothing is missing that no audit.prune of the log orders to go. */
+static enum status check_missing(const struct scan *c, uint64_t first)
 {
-    char path[PATH_BYTES];
-    uint64_t *list = NULL;
-    size_t count = 0;
-    struct dirent *e;
+    const struct audit_order *newest = c->l->orders.newest;
 
-    (void)snprintf(path, sizeof(path), "%s/seg", l->folder);
-    DIR *dir = opendir(path);
-    if (dir == NULL)
-        return ST_IO;
-    while ((e = readdir(dir)) != NULL) {
-        struct slice name = slice_of(e->d_name);
-        unsigned long long first;
-        if (!slice_ends(name, SLICE(".jsonl")) ||
-            name.len != SEGMENT_DIGITS + 6 ||
-            !slice_to_u64(slice_head(name, SEGMENT_DIGITS), &first))
-            continue;
-        uint64_t *more = realloc(list, (count + 1) * sizeof(*list));
-        if (more == NULL) {
-            free(list);
-            (void)closedir(dir);
-            return ST_NOMEM;
-        }
-        list = more;
-        list[count++] = first;
-    }
-    (void)closedir(dir);
-    if (count > 0)
-        qsort(list, count, sizeof(*list), compare_u64);
-    *out = list;
-    *out_count = count;
+    if (first > newest[PRUNE_RECORDS].to ||
+        c->no_rows_to > newest[PRUNE_ROWS].to)
+        return ST_CORRUPT;
     return ST_OK;
 }
 
-static bool name_parse(struct slice line, struct name_line *out)
+static enum status add_total(void *ctx, uint64_t site, uint64_t rows)
 {
-    char text[128];
+    struct audit_site *s = site_add(ctx, site);
 
-    if (line.len >= sizeof(text))
-        return false;
-    memcpy(text, line.at, line.len);
-    text[line.len] = '\0';
-    return sscanf(text, "%" SCNu64 " %16" SCNx64 " %32s %" SCNu64, &out->index,
-                  &out->number, out->label, &out->gap) == 4;
+    if (s == NULL)
+        return ST_LIMIT;
+    s->total += rows;
+    return ST_OK;
 }
 
-/* Which ids the labels stood for (written by log_batch.c). */
-static enum status read_names(struct scan *c)
+static enum status add_gap(struct scan *c, const struct audit_name *n)
 {
-    struct audit_file *f = &c->l->names;
-    uint64_t good = 0;
-    char *text = NULL;
-    size_t size = 0;
-    ssize_t n;
-    enum status st = ST_OK;
-    FILE *in = fopen(f->path, "re");
-
-    if (in == NULL)
-        return ST_IO;
-    while (st == ST_OK && (n = getline(&text, &size, in)) > 0) {
-        struct name_line line;
-        if (text[n - 1] != '\n' ||
-            !name_parse((struct slice){text, (size_t)n - 1}, &line))
-            break;
-        void *more = realloc(c->names, (c->name_count + 1) * sizeof(*c->names));
-        if (more == NULL) {
-            st = ST_NOMEM;
-            break;
-        }
-        c->names = more;
-        c->names[c->name_count++] = line;
-        good += (uint64_t)n;
-    }
-    free(text);
-    (void)fclose(in);
-    return st == ST_OK ? cut(f, good) : st;
+    return n->gap == 0 ? ST_OK : add_total(c->l, n->number, n->gap);
 }
 
-static enum status add_gap(struct scan *c, const struct name_line *n)
+static enum status read_segments(struct scan *c, const uint64_t *list,
+                                 size_t count)
 {
-    struct audit_site *s = n->gap == 0 ? NULL : site_add(c->l, n->number);
+    struct audit_log *l = c->l;
+    enum status st;
 
-    if (s != NULL)
-        s->total += n->gap;
-    return n->gap == 0 || s != NULL ? ST_OK : ST_LIMIT;
+    if (count == 0)
+        return segment_open(l, 0);
+    /* Where records were pruned, the log begins at a later index. */
+    l->next_index = l->first_index = list[0];
+    st = publish_resume(l, list[0]);
+    if (st == ST_OK)
+        st = prune_read_totals(l->folder, list[0], add_total, l);
+    for (size_t i = 0; i < count && st == ST_OK; i++)
+        st = i + 1 == count ? read_last(c, list[i])
+                            : read_closed(c, list[i], list[i + 1]);
+    if (!c->any_batch)
+        l->cum = l->orders.newest[PRUNE_RECORDS].cum1;
+    return st == ST_OK ? check_missing(c, list[0]) : st;
 }
 
 enum status recover_read(struct audit_log *l, struct audit_recovery *out)
@@ -374,22 +300,18 @@ enum status recover_read(struct audit_log *l, struct audit_recovery *out)
     struct scan c = {.l = l, .found = out};
     uint64_t *list = NULL;
     size_t count = 0;
-    enum status st = read_names(&c);
+    enum status st = names_read(l->names.path, &c.names);
 
     if (st == ST_OK)
-        st = list_segments(l, &list, &count);
-    /* Where records were pruned, the log begins at a later index. */
-    if (st == ST_OK && count > 0) {
-        l->next_index = list[0];
-        st = publish_resume(l, list[0]);
-    }
-    for (size_t i = 0; i < count && st == ST_OK; i++)
-        st = read_segment(&c, list[i], i + 1 == count);
-    if (st == ST_OK && count == 0)
-        st = segment_open(l, 0);
-    for (size_t i = 0; i < c.name_count && st == ST_OK; i++)
-        st = add_gap(&c, &c.names[i]);
+        st = cut(&l->names, c.names.good);
+    if (st == ST_OK)
+        st = log_files(l->folder, "seg", ".jsonl", &list, &count);
+    if (st == ST_OK)
+        st = read_segments(&c, list, count);
+    for (size_t i = 0; i < c.names.count && st == ST_OK; i++)
+        st = add_gap(&c, &c.names.list[i]);
+    l->synced = l->next_index;
     free(list);
-    free(c.names);
+    free(c.names.list);
     return st;
 }

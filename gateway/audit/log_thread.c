@@ -33,6 +33,21 @@ static enum status take_rows(struct audit_log *l, const struct audit_item *it)
     return ST_OK;
 }
 
+void log_orders(struct audit_log *l, uint64_t index, int64_t t_ms,
+                struct slice act, struct slice why, struct slice d)
+{
+    pthread_mutex_lock(&l->orders_lock);
+    orders_take(&l->orders, index, t_ms, act, why, d);
+    pthread_mutex_unlock(&l->orders_lock);
+}
+
+void audit_orders_copy(struct audit_log *l, struct audit_orders *out)
+{
+    pthread_mutex_lock(&l->orders_lock);
+    *out = l->orders;
+    pthread_mutex_unlock(&l->orders_lock);
+}
+
 static enum status take_entry(struct audit_log *l, struct audit_item *it)
 {
     struct slice who = {it->text, it->who_len};
@@ -51,6 +66,8 @@ static enum status take_entry(struct audit_log *l, struct audit_item *it)
         return st;
     if (it->waiter != NULL)
         it->waiter->index = l->next_index;
+    log_orders(l, l->next_index, t, slice_of(audit_record_act_name(it->act)),
+               why, d);
     record_put(
         l,
         &(struct record_head){

@@ -65,7 +65,9 @@
     X(SITE_RETIRE, "site.retire")                                              \
     X(TLS_FAIL, "tls.fail")                                                    \
     X(CLOCK_STEP, "clock.step")                                                \
-    X(SIGNER_GAP, "signer.gap")
+    X(SIGNER_GAP, "signer.gap")                                                \
+    X(AUDIT_PRUNE, "audit.prune")                                              \
+    X(AUDIT_HOLD, "audit.hold")
 
 #define X(id, text) RECORD_##id,
 enum audit_record_act { AUDIT_RECORD_ACTS(X) RECORD_ACT_COUNT };
@@ -172,6 +174,9 @@ bool audit_is_blocked(const struct audit_log *l);
 /* Bytes of rows and records written since start, for the disk forecast. */
 void audit_bytes(const struct audit_log *l, uint64_t *out_rows,
                  uint64_t *out_records);
+
+/* Records that are on disk. */
+uint64_t audit_synced_size(const struct audit_log *l);
 
 /* Leaves that the newest published checkpoint covers; 0 without a signer. */
 uint64_t audit_signed_size(const struct audit_log *l);
