@@ -96,6 +96,9 @@ static unsigned gauges(void *ctx, struct metrics_gauge *out, unsigned max)
     gauge(&list, "lethe_audit_lag_seconds",
           "Age of the oldest decision that no record has yet.",
           (double)audit_lag_ms(g->audit) / 1e3, NULL, NULL);
+    gauge(&list, "lethe_audit_signed_age_seconds",
+          "Since the audit log was signed last.",
+          (double)audit_signed_age_ms(g->audit) / 1e3, NULL, NULL);
     gauge(&list, "lethe_optouts", "Identifiers opted out.",
           (double)optout_count(g->optouts), NULL, NULL);
     gauge(&list, "lethe_retention_overdue_seconds",

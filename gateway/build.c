@@ -41,7 +41,9 @@ static bool must_refuse(void *ctx)
     const struct gateway *g = ctx;
 
     return atomic_load_explicit(&g->broken, memory_order_relaxed) ||
-           commit_is_full(g->commit) || audit_lag_ms(g->audit) > AUDIT_LATE_MS;
+           commit_is_full(g->commit) ||
+           audit_lag_ms(g->audit) > AUDIT_LATE_MS ||
+           audit_is_unsigned(g->audit);
 }
 
 static void world_is_over(void *ctx)
@@ -200,6 +202,8 @@ static enum status first_world(struct gateway *g, struct conf *c,
         st = state_enter_site(g->state, slice_of(c->sites[i].id));
     if (st == ST_OK)
         st = reload_record_policies(g, c, policies, NULL, indexes);
+    if (st == ST_OK)
+        st = gateway_wait_signed(g, indexes[c->site_count - 1]);
     const struct world_parts parts = {
         .conf = c,
         .conf_refs = conf_refs,
@@ -240,6 +244,11 @@ static void record_keys(struct gateway *g)
     key_id_text(g->optout_key, id);
     (void)gateway_record(g, RECORD_KEY_LOAD, NULL, "boot", false, NULL,
                          "{\"kind\":\"optout\",\"id\":\"%s\"}", id);
+    const uint8_t *log = g->signing.key.id;
+    (void)gateway_record(g, RECORD_KEY_LOAD, NULL, "boot", false, NULL,
+                         "{\"kind\":\"%s\",\"id\":\"%02x%02x%02x%02x\"}",
+                         signer_link_is_new(g->signer) ? "log-new" : "log",
+                         log[0], log[1], log[2], log[3]);
 }
 
 static enum status record_pending(void *ctx, enum audit_record_act act,

@@ -180,9 +180,12 @@ void call_site_retire(struct gateway *g, const struct control_call *call,
         return;
     }
     const struct conf_site *s = conf_find_site(g->world->conf, id);
+    uint64_t index = 0;
     enum status st =
         gateway_record(g, RECORD_SITE_RETIRE, call->who, "chg:retire", true,
-                       NULL, "{\"site\":\"%s\"}", s->name);
+                       &index, "{\"site\":\"%s\"}", s->name);
+    if (st == ST_OK)
+        st = gateway_wait_signed(g, index);
     if (st == ST_OK)
         st = state_retire_site(g->state, slice_of(s->id));
     if (st == ST_OK)

@@ -221,13 +221,16 @@ void call_subject_accept_loss(struct gateway *g,
         return;
     }
     enum status st = purge_all(g, &purged);
+    uint64_t index = 0;
     if (st == ST_OK)
         st = gateway_record(
-            g, RECORD_OPTOUT_LOSS, call->who, "art:21", true, NULL,
+            g, RECORD_OPTOUT_LOSS, call->who, "art:21", true, &index,
             "{\"health\":\"%s\",\"reach\":%llu,"
             "\"purged\":%llu}",
             optout_health_name(health), (unsigned long long)reach,
             (unsigned long long)purged);
+    if (st == ST_OK)
+        st = gateway_wait_signed(g, index);
     if (st == ST_OK)
         st = optout_accept_loss(g->optouts);
     if (st == ST_OK)

@@ -46,6 +46,16 @@ enum status gateway_record(struct gateway *g, enum audit_record_act act,
     return st;
 }
 
+enum status gateway_wait_signed(struct gateway *g, uint64_t index)
+{
+    enum status st = audit_wait_signed(g->audit, index, GATEWAY_SIGN_WAIT_MS);
+
+    if (st != ST_OK)
+        log_warn(LOG_AUDIT, "what allows more waits for a signature in vain",
+                 LOG_NAME("why", status_name(st)));
+    return st;
+}
+
 bool gateway_is_ready(const struct gateway *g, const char **out_why)
 {
     *out_why = "ready";
@@ -59,6 +69,8 @@ bool gateway_is_ready(const struct gateway *g, const char **out_why)
         *out_why = "the disk or the spool is full";
     else if (audit_lag_ms(g->audit) > 30 * MS_PER_S)
         *out_why = "the audit log is behind";
+    else if (audit_is_unsigned(g->audit))
+        *out_why = "the audit log is not being signed";
     else if (optout_health_of(g->optouts) != OPTOUT_SOUND)
         *out_why = "the opt-out list cannot be trusted: everyone is opted out";
     else

@@ -278,6 +278,7 @@ static bool needs_restart(const struct conf *a, const struct conf *b,
         {same_text(a->state_dir, b->state_dir), "state_dir"},
         {same_text(a->master_key_file, b->master_key_file), "master_key"},
         {same_text(a->optout_key_file, b->optout_key_file), "optout_key"},
+        {same_text(a->signer_dir, b->signer_dir), "signer"},
         {same_text(a->optout_journal, b->optout_journal), "optout_journal"},
         {a->epoch_store == b->epoch_store &&
              same_text(a->epoch_runtime, b->epoch_runtime),
@@ -359,8 +360,10 @@ static enum status prepare(struct gateway *g, struct next *n,
 
 /* Under the barrier: records first (loosening waits for them), then keys,
  * then the switch. */
-static enum status carry_out(struct gateway *g, struct next *n)
+static enum status carry_out(struct gateway *g, struct next *n,
+                             struct buf *report)
 {
+    bool loosens = reload_loosens(g->world, n->conf, n->policies);
     struct world *next = NULL;
     struct world_news news;
     const struct world_parts parts = {
@@ -382,6 +385,12 @@ static enum status carry_out(struct gateway *g, struct next *n)
     if (st == ST_OK)
         st = reload_record_policies(g, n->conf, n->policies, g->world,
                                     n->indexes);
+    if (st == ST_OK && loosens) {
+        st = gateway_wait_signed(g, n->indexes[n->conf->site_count - 1]);
+        if (st != ST_OK)
+            buf_put(report, SLICE("the audit log is not being signed now, and "
+                                  "what allows more waits for that\n"));
+    }
     if (st == ST_OK) {
         pthread_mutex_lock(&g->epochs_lock);
         st = world_new(&parts, &next, &news);
@@ -444,7 +453,7 @@ enum status reload_all(struct gateway *g, const char *who, struct buf *report)
     if (st == ST_OK)
         st = load_certificates(&n, report);
     if (st == ST_OK)
-        st = carry_out(g, &n);
+        st = carry_out(g, &n, report);
     g->reload_ok = st == ST_OK;
     if (st == ST_OK) {
         use_certificates(g, &n);

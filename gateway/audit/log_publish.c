@@ -9,6 +9,7 @@
 
 #include "lethe/policy/base/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 #define PUBLISH_MS     INT64_C(1000)
 #define STILL_THERE_MS INT64_C(10000) /* asked also when nothing came */
-#define STOP_TRIES     50
+#define STOP_S         5              /* for the end of the log, as a whole */
 #define LEAVES_MAX     ((size_t)(2u << 20) * HASH_BYTES)
 
 static int64_t mono_now(const struct audit_log *l)
@@ -173,6 +174,46 @@ static enum status work(struct audit_log *l, bool last)
     return st;
 }
 
+static void record_blocked(struct audit_log *l, const char *d)
+{
+    const struct audit_entry e = {.act = RECORD_AUDIT_BLOCKED,
+                                  .why = "timer",
+                                  .out = AUDIT_FAILED,
+                                  .d = slice_of(d)};
+    enum status st = audit_append(l, &e, false, NULL);
+
+    if (st != ST_OK && st != ST_CLOSED)
+        log_error(LOG_AUDIT, "a record could not be written",
+                  LOG_NAME("why", status_name(st)));
+}
+
+/* Events wait while nobody signs. It is told when it begins and when it is
+ * over; a full disk, which keeps everything from being signed, is told already.
+ */
+static void watch_age(struct audit_log *l)
+{
+    struct publisher *p = l->publisher;
+    int64_t now = mono_now(l), age = now - p->good_mono;
+    char d[80];
+
+    if (!p->blocked && age > AUDIT_UNSIGNED_MS && !audit_is_blocked(l)) {
+        p->blocked_mono = now;
+        atomic_store(&p->blocked, true);
+        log_error(LOG_AUDIT, "the log is not being signed: nothing is accepted",
+                  LOG_NUM("ms", age));
+        record_blocked(l, "{\"cause\":\"signer\",\"state\":\"begin\"}");
+    } else if (p->blocked && age <= AUDIT_UNSIGNED_MS) {
+        atomic_store(&p->blocked, false);
+        log_info(LOG_AUDIT, "the log is signed again",
+                 LOG_NUM("ms", now - p->blocked_mono));
+        (void)snprintf(d, sizeof(d),
+                       "{\"cause\":\"signer\",\"state\":\"end\",\"ms\":%" PRId64
+                       "}",
+                       now - p->blocked_mono);
+        record_blocked(l, d);
+    }
+}
+
 /* Wait for a wish or the tick; true when this is the last pass. */
 static bool rest(struct publisher *p)
 {
@@ -190,20 +231,37 @@ static bool rest(struct publisher *p)
     return last;
 }
 
+/* As well as it goes: the next start does the rest. */
+static void sign_the_end(struct audit_log *l)
+{
+    const struct publisher *p = l->publisher;
+    struct timespec now, until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += STOP_S;
+    do {
+        if (audit_is_broken(l) ||
+            (work(l, true) == ST_OK && p->size == p->tree.size))
+            return;
+        publish_pause(PUBLISH_WAIT_MS);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec < until.tv_sec);
+    log_warn(LOG_AUDIT, "the end of the log is not signed",
+             LOG_NUM("records", p->tree.size), LOG_NUM("signed", p->size));
+}
+
 static void *publish_thread(void *log)
 {
     struct audit_log *l = log;
     struct publisher *p = l->publisher;
 
-    while (!rest(p))
-        if (!audit_is_broken(l))
-            (void)work(l, false);
-    /* The tail, as well as it goes. */
-    for (int i = 0; i < STOP_TRIES && !audit_is_broken(l); i++) {
-        if (work(l, true) == ST_OK && p->size == p->tree.size)
-            break;
-        publish_pause(PUBLISH_WAIT_MS);
+    while (!rest(p)) {
+        if (audit_is_broken(l))
+            continue;
+        (void)work(l, false);
+        watch_age(l);
     }
+    sign_the_end(l);
     return NULL;
 }
 
@@ -247,6 +305,11 @@ int64_t audit_signed_age_ms(const struct audit_log *l)
     const struct publisher *p = l->publisher;
 
     return p == NULL || !p->running ? 0 : mono_now(l) - p->good_mono;
+}
+
+bool audit_is_unsigned(const struct audit_log *l)
+{
+    return l->publisher != NULL && l->publisher->blocked;
 }
 
 enum status audit_wait_signed(struct audit_log *l, uint64_t index,

@@ -12,7 +12,7 @@ struct publisher {
     struct log_tree tree;
     char path[PATH_BYTES];
     uint64_t signer_size; /* what the signer signed last */
-    int64_t tried_mono;
+    int64_t tried_mono, blocked_mono;
     struct buf taken; /* leaves on their way into the tree */
     size_t taken_at;
 
@@ -24,7 +24,8 @@ struct publisher {
     uint64_t wanted;           /* under lock: size that somebody waits for */
     struct buf leaves;         /* under lock */
     _Atomic uint64_t size;     /* published */
-    _Atomic int64_t good_mono; /* the signer's last good answer */
+    _Atomic int64_t good_mono; /* of the last signature, published */
+    _Atomic bool blocked;      /* that is too long ago */
 };
 
 /* Have `size` leaves signed and published; where the signer has something else

@@ -59,14 +59,13 @@ static enum status publish(struct audit_log *l, const struct checkpoint *c,
     enum status st = make_note(l, c, lines, &note);
     if (st == ST_OK) {
         p->signer_size = c->size;
-        atomic_store(&p->good_mono,
-                     l->config.clock->mono_ms(l->config.clock->ctx));
         if (c->size != p->size || c->size == 0)
             st = file_put(p->path, CHECKPOINT_MODE, buf_slice(&note));
     }
     buf_free(&note);
     if (st != ST_OK)
         return st;
+    atomic_store(&p->good_mono, l->config.clock->mono_ms(l->config.clock->ctx));
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->size, c->size);
     pthread_cond_broadcast(&p->told);

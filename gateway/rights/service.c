@@ -10,7 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#define RETRY_MS 500 /* between tries while a disk does not take opt-outs */
+#define RETRY_MS     500 /* between tries while a disk does not take opt-outs */
+#define SIGN_WAIT_MS 2000 /* for the signature over what lifts */
 
 struct rights {
     struct rights_parts parts;
@@ -37,10 +38,11 @@ void rights_job_free(struct rights_job *job)
     free(job);
 }
 
+/* With `out_index`, once it is on disk. */
 static enum status record(struct rights *r, const struct rights_job *job,
                           enum audit_record_act act,
                           const uint8_t commitment[32], uint64_t sent,
-                          bool wait)
+                          uint64_t *out_index)
 {
     char sub[OPTOUT_COMMITMENT_TEXT], d[160];
 
@@ -55,7 +57,7 @@ static enum status record(struct rights *r, const struct rights_job *job,
         .out = AUDIT_OK,
         .d = {d, (size_t)n},
     };
-    return audit_append(r->parts.audit, &e, wait, NULL);
+    return audit_append(r->parts.audit, &e, out_index != NULL, out_index);
 }
 
 static struct slice id_of(const struct rights_job *job, unsigned i)
@@ -144,7 +146,7 @@ static void opt_out(struct rights *r, struct rights_job *job)
     for (unsigned i = 0; i < job->id_count; i++)
         if (results[i].number > 0 &&
             record(r, job, RECORD_OPTOUT_SET, results[i].commitment, sent,
-                   false) != ST_OK)
+                   NULL) != ST_OK)
             log_error(LOG_AUDIT, "an opt-out could not be recorded");
     wipe(results, sizeof(results));
 }
@@ -160,8 +162,9 @@ static void save_waiting(struct rights *r)
     say_unsaved(r);
 }
 
-/* Loosening waits for its record, so the record comes first, and only where
- * an entry stands: unknown receipts leave no trace. */
+/* Loosening waits for its record and for the signature over it, so the record
+ * comes first, and only where an entry stands: unknown receipts leave no trace.
+ * Opt-outs stand behind it, so it does not wait long. */
 static enum status lift_one(struct rights *r, struct rights_job *job,
                             struct slice receipt)
 {
@@ -172,7 +175,10 @@ static enum status lift_one(struct rights *r, struct rights_job *job,
                              commitment) != ST_OK ||
         !standing)
         return ST_OK;
-    enum status st = record(r, job, RECORD_OPTOUT_CLEAR, commitment, 0, true);
+    uint64_t index;
+    enum status st = record(r, job, RECORD_OPTOUT_CLEAR, commitment, 0, &index);
+    if (st == ST_OK)
+        st = audit_wait_signed(r->parts.audit, index, SIGN_WAIT_MS);
     if (st == ST_OK)
         st = optout_lift(r->parts.optouts, receipt,
                          r->parts.clock->wall_ms(r->parts.clock->ctx), &lifted,
@@ -197,8 +203,11 @@ static enum status record_all(struct rights *r, const struct rights_job *job,
     enum status st = optout_standing(r->parts.optouts, slice_of(job->site), id,
                                      commitments, &count);
 
+    uint64_t index = 0;
     for (unsigned i = 0; st == ST_OK && i < count; i++)
-        st = record(r, job, RECORD_OPTOUT_CLEAR, commitments[i], 0, true);
+        st = record(r, job, RECORD_OPTOUT_CLEAR, commitments[i], 0, &index);
+    if (st == ST_OK && count > 0)
+        st = audit_wait_signed(r->parts.audit, index, SIGN_WAIT_MS);
     return st;
 }
 

@@ -144,9 +144,9 @@ class Records(unittest.TestCase):
                 wait_until("destroyed: " + kind, lambda: kind in [
                     d["kind"] for d in records("key.destroy")])
             loads = records("key.load")
-            self.assertEqual({d["kind"] for d in loads}, {"master", "optout"})
+            self.assertEqual({d["kind"] for d in loads}, {"master", "optout", "log"})
             for d in loads:
-                self.assertRegex(d["id"], "^[0-9a-f]{12}$")
+                self.assertRegex(d["id"], "^[0-9a-f]{8}$" if d["kind"] == "log" else "^[0-9a-f]{12}$")
             log = g.run("audit", "search")[1]
             for name in ("master.key", "optout.key"):
                 with open(os.path.join(g.home, "keys", name)) as f:

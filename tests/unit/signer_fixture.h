@@ -16,8 +16,8 @@ struct signer_world {
     struct clock clock;
     struct signer *signer;
     char why[SIGNER_WHY_MAX];
-    enum status fail; /* what asking gives instead of an answer */
-    unsigned asked;
+    _Atomic enum status fail; /* what asking gives instead of an answer */
+    _Atomic unsigned asked;
 };
 
 static inline int64_t signer_world_now(void *ctx)

@@ -86,6 +86,11 @@ enum status gateway_record(struct gateway *g, enum audit_record_act act,
                            uint64_t *out_index, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
 
+/* An act that loosens waits here until record `index` is signed. It does not
+ * wait long: it is asked for again. Errors: as audit_wait_signed(); logged. */
+#define GATEWAY_SIGN_WAIT_MS INT64_C(2000)
+enum status gateway_wait_signed(struct gateway *g, uint64_t index) MUST_CHECK;
+
 /* Is it ready to take events? `why` gets a fixed text if not. */
 bool gateway_is_ready(const struct gateway *g, const char **out_why);
 
@@ -130,6 +135,10 @@ enum status reload_record_policies(struct gateway *g, const struct conf *c,
                                    struct policy *const *policies,
                                    const struct world *before,
                                    uint64_t *indexes) MUST_CHECK;
+/* May what is to come let something through that `before` did not? What cannot
+ * be shown to tighten loosens. */
+bool reload_loosens(const struct world *before, const struct conf *c,
+                    struct policy *const *policies);
 /* All or nothing; `report` tells what happened in words. */
 enum status reload_all(struct gateway *g, const char *who,
                        struct buf *report) MUST_CHECK;

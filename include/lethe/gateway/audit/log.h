@@ -183,6 +183,10 @@ uint64_t audit_signed_size(const struct audit_log *l);
 /* Since the signer answered last, though nothing new may have come: it is
  * asked every few seconds. 0 without a signer. */
 int64_t audit_signed_age_ms(const struct audit_log *l);
+/* No new signed checkpoint for AUDIT_UNSIGNED_MS: nothing may be accepted until
+ * there is one. audit.blocked tells. */
+#define AUDIT_UNSIGNED_MS INT64_C(30000)
+bool audit_is_unsigned(const struct audit_log *l);
 /* Until a published checkpoint covers record `index`: for acts that loosen
  * (audit-format.md section 4). Errors: ST_TIMEOUT, ST_CLOSED (stopping, or the
  * log is broken). Without a signer ST_OK at once. */
