@@ -32,7 +32,9 @@ GATEWAY_OBJ := $(GATEWAY_SRC:%.c=$(BUILD)/obj/%.o)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 FAULT_SRC   := $(wildcard tests/fault/*.c)
-FAULT_BIN   := $(FAULT_SRC:tests/fault/%.c=$(BUILD)/fault/%)
+FAULT_BIN   := $(FAULT_SRC:tests/fault/%.c=$(BUILD)/fault/%) \
+               $(patsubst tests/fault/preload/%.c,$(BUILD)/fault/%.so,\
+               $(wildcard tests/fault/preload/*.c))
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 REPLAY_BIN  := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/replay/%)
 
@@ -73,6 +75,12 @@ $(BUILD)/fault/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/liblethe-gateway.a \
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# Libraries to preload: plain, since they stand before a sanitizer's own.
+$(BUILD)/fault/%.so: tests/fault/preload/%.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(CSTD) $(WARN) -O2 -g -fPIC -shared -pthread -o $@ $<
+
 # Fuzz targets without libFuzzer: they try their corpus and end.
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o \
                    $(BUILD)/obj/tests/fuzz/replay_main.o \
@@ -109,8 +117,8 @@ fmt:
 fmt-check: lint-format
 # ---- what people call -------------------------------------------------------
 .PHONY: help run test asan tsan fuzz cover install packages-build \
-        packages-test packages-bench packages-clients npm bench crash r33 \
-        clients
+        packages-test packages-bench packages-clients npm bench crash audit \
+        r33 clients
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -181,6 +189,12 @@ ROUNDS ?= 200
 crash: packages-test
 	@$(MAKE) --no-print-directory all
 	@python3 tests/fault/crash.py $(BUILD) $(ROUNDS)
+
+## make audit      attacks on the audit log, a line each (some: PART="crash")
+audit: packages-test
+	@$(MAKE) --no-print-directory all fault-tools
+	@ROUNDS=$(if $(filter command line,$(origin ROUNDS)),$(ROUNDS),500) \
+	 python3 tests/fault/audit.py $(BUILD) $(PART)
 
 ## make r33        past epochs cannot be made again
 r33: packages-test

@@ -141,6 +141,19 @@ def audited(g):
     return counts
 
 
+def optouts_of(clients):
+    return sum(len(c.optouts) for c in clients)
+
+
+def late_arrivals(clients, recorder, places):
+    """Events of opted-out people that arrived too late."""
+    late = {n for c in clients for n in c.late}
+    count = len(late & set.union(*places.values()))
+    for mine, when in (o for c in clients for o in c.optouts):
+        count += sum(1 for n in mine if recorder.seen.get(n, 0) > when + GRACE_S)
+    return count
+
+
 def run_round(g, numbers, dice):
     g.start()
     clients = [Client(g.port, numbers, dice.random()) for _ in range(CLIENTS)]
@@ -163,7 +176,7 @@ def crash(rounds, seed, progress=True):
     recorder = TimedRecorder()
     g = Gateway(start=False, recorder=recorder)
     g.write_policy(policy_with_numbers(g.read_policy()))
-    acked, optouts, late, spans = [], [], [], []
+    acked, everyone, spans = [], [], []
     verify_failed = 0
     started = time.monotonic()
     try:
@@ -173,13 +186,12 @@ def crash(rounds, seed, progress=True):
             if progress:
                 acks = [n for c in clients for n in c.acked]
                 spans.append((i, min(acks, default=0), max(acks, default=0)))
-            for c in clients:
-                acked += c.acked
-                optouts += c.optouts
-                late += c.late
+            everyone += clients
+            acked += [n for c in clients for n in c.acked]
             if progress and (i + 1) % 20 == 0:
                 print("round %d: %d acknowledged, %d opt-outs, %.0f s" % (
-                    i + 1, len(acked), len(optouts), time.monotonic() - started), flush=True)
+                    i + 1, len(acked), optouts_of(everyone), time.monotonic() - started),
+                    flush=True)
         g.start()
         wait_until("everything to be delivered",
                    lambda: all(d["waiting"] == 0 for d in g.status()["destinations"]), 120)
@@ -193,12 +205,10 @@ def crash(rounds, seed, progress=True):
                     {i for i, a, b in spans for n in m if a <= n <= b})), flush=True)
         rows = audited(g)
         unaudited = sum(max(0, len(got) - rows[name]) for name, got in places.items())
-        after = len(set(late) & set.union(*places.values()))
-        for mine, when in optouts:
-            after += sum(1 for n in mine if recorder.seen.get(n, 0) > when + GRACE_S)
+        after = late_arrivals(everyone, recorder, places)
         code, out, err = g.run("audit", "verify", "--rows", "--json")
         verify_failed += json.loads(out)["verdict"] == "tampered"
-        print("events %d optouts %d seed %s" % (len(acked), len(optouts), seed))
+        print("events %d optouts %d seed %s" % (len(acked), optouts_of(everyone), seed))
         print("rounds %d lost %d unaudited %d after_optout %d verify_failed %d" % (
             rounds, lost, unaudited, after, verify_failed), flush=True)
         return lost + unaudited + after + verify_failed
