@@ -101,7 +101,7 @@ check-unit: $(BUILD)/unit/test_$(T)
 # The house. Each check is a script that can be run alone. The slow one, tidy,
 # looks at files changed since LINT_SINCE=REV (default HEAD~1; "all": all).
 LINT_CHECKS := format includes banned sizes headers shell generated schemas \
-               cppcheck man docs
+               cppcheck man docs rights
 .PHONY: lint fmt fmt-check
 lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest
 .PHONY: lint-selftest lint-tidy $(LINT_CHECKS:%=lint-%)
@@ -118,7 +118,7 @@ fmt-check: lint-format
 # ---- what people call -------------------------------------------------------
 .PHONY: help run test asan tsan fuzz cover install packages-build \
         packages-test packages-bench packages-clients npm bench crash audit \
-        r33 clients
+        r33 clients rights
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -209,6 +209,11 @@ clients: packages-clients tests/clients/node_modules/.done
 tests/clients/node_modules/.done: tests/clients/package-lock.json | packages-clients
 	@cd tests/clients && ../retry.sh npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
+
+## make rights     R1 to R75: met by which test, open, or not applicable and why
+rights:
+	@tests/lint/rights.sh
+	@python3 tests/lint/rights.py print
 
 ## make install    DESTDIR and PREFIX are honoured
 PREFIX ?= /usr/local

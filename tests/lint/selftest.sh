@@ -129,6 +129,32 @@ red_docs()
     expect red "$1" "$4"
 }
 
+# The same with the table of requirements and all tests.
+plant_rights()
+{
+    plant_docs
+    mkdir -p "$tree/tests"
+    for part in unit scenario policy fuzz requirements.tsv; do
+        cp -r "$root/tests/$part" "$tree/tests"
+    done
+}
+
+red_rights()
+{
+    plant_rights
+    sed -i "$2" "$tree/$1"
+    expect red rights "$3"
+}
+
+plant_rights
+expect green rights "the table of requirements as it is"
+red_rights tests/requirements.tsv '/^R12\t/d' "a requirement that is missing"
+red_rights tests/requirements.tsv 's/test_notice::test_r63_\*/test_notice::test_r99_*/' "a test that is not there"
+red_rights tests/requirements.tsv 's/test_addresses::test_r74_\*/test_addresses::test_r72_*/' "a test of another number"
+red_rights tests/requirements.tsv 's/^R29\topen/R29\tmet/' "a requirement met by nothing"
+red_rights tests/unit/test_tcf.c 's/r66_publisher_restrictions/r29_publisher_restrictions/' "a test in no row"
+red_rights docs/requirements.md 's/^| R70 | open/| R70 | met/' "a page that is not the table"
+
 plant_docs
 expect green docs "the documents as they are"
 expect green man "the manual pages as they are"
@@ -139,7 +165,7 @@ red_docs docs docs/operations.md 's/^| `lethe_optouts`/| `lethe_optouts_total`/'
 red_docs docs docs/operations.md '/^| `POST \/v1\/optin`/d' "a path that is not told"
 red_docs docs docs/operations.md 's/^| 413 | `too_large`/| 413 | `large`/' "an error of another name"
 red_docs docs docs/officer.md '/^| `late`/d' "a reason that is not told"
-red_docs docs docs/officer.md 's/lethe audit verify/lethe audit prove/' "a command that does not exist"
+red_docs docs docs/officer.md 's/lethe audit verify/lethe audit vouch/' "a command that does not exist"
 red_docs docs docs/audit.md 's/^| `tls.fail`/| `tls.fails`/' "a record act of another name"
 red_docs docs docs/audit.md 's/^| 12 | late/| 13 | late/' "a code of another number"
 red_docs docs docs/config.md '/^| `forwarders`/d' "a config key that is not told"

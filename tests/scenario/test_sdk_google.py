@@ -70,7 +70,7 @@ class Story(unittest.TestCase):
             self.assertEqual((v.mp.requests, v.ga.requests, v.gateway.recorder.requests),
                              ([], [], []))
 
-    def test_consent_mode_opens_and_closes(self):
+    def test_r65_consent_mode_opens_and_closes(self):
         with gateway(mixbot()) as v:
             g = v.gateway
             for gcs, times in (("G111", 1), ("G101", 2), ("G110", 3), ("G100", 4), ("x", 5)):

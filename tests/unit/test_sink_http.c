@@ -463,7 +463,7 @@ static void tls_listen(void)
     listen_on();
 }
 
-static void tls_is_verified(void **state)
+static void r53_tls_is_verified(void **state)
 {
     struct conf_destination c = conf();
     char text[64], ca[128];
@@ -511,7 +511,7 @@ int main(void)
         T(urls_that_are_refused),
         T(no_answer_is_tried_again),
         T(a_cut_transfer_is_not_told_and_says_what_was_sent),
-        T(tls_is_verified),
+        T(r53_tls_is_verified),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
