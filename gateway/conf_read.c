@@ -353,12 +353,3 @@ enum status conf_read_null(struct conf_reader *r, const struct json_value *v,
     (void)base;
     return json_kind_of(v) == JSON_KIND_NULL ? ST_OK : refuse_kind(r, v, k);
 }
-
-enum status conf_read_empty(struct conf_reader *r, const struct json_value *v,
-                            const struct conf_key *k, void *base)
-{
-    (void)base;
-    if (json_kind_of(v) == JSON_KIND_ARRAY && json_size(v) == 0)
-        return ST_OK;
-    return refuse_kind(r, v, k);
-}

@@ -68,8 +68,8 @@ conf_read_fn conf_read_bool, conf_read_count, conf_read_size, conf_read_time,
     conf_read_texts;
 /* An object whose keys go into the same *base. */
 conf_read_fn conf_read_group;
-/* null and nothing else; an empty array and nothing else. */
-conf_read_fn conf_read_null, conf_read_empty;
+/* null and nothing else. */
+conf_read_fn conf_read_null;
 
 /* Call `each` for the items of array `v`, at most `max`. */
 typedef enum status conf_item_fn(struct conf_reader *r,

@@ -1,5 +1,7 @@
 #include "conf_text.h"
 
+#include "lethe/gateway/audit/tlog/note.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -202,6 +204,19 @@ bool conf_is_url(struct slice s)
         slice_find(s, '#') < s.len || slice_find(s, '\\') < s.len)
         return false;
     return secure || host_is_loopback(host);
+}
+
+bool conf_is_url_prefix(struct slice s)
+{
+    return conf_is_url(s) && slice_find(s, '?') == s.len &&
+           !slice_ends(s, SLICE("/"));
+}
+
+bool conf_is_witness_key(struct slice s)
+{
+    struct note_key key;
+
+    return note_key_read(s, &key) == ST_OK && key.type == NOTE_COSIGNATURE;
 }
 
 bool conf_parse_address(struct slice s, struct conf_listen *out)

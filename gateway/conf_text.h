@@ -20,6 +20,11 @@ bool conf_is_template(struct slice s);    /* exactly one "{events}" */
 /* https://..., or http://... to loopback; no user, space or fragment. */
 bool conf_is_url(struct slice s);
 
+/* The same, to which a path can be added: no query, no slash at the end. */
+bool conf_is_url_prefix(struct slice s);
+/* Verifier key of cosignatures (C2SP signed-note), in its one spelling. */
+bool conf_is_witness_key(struct slice s);
+
 /* "127.0.0.1:8080" or "[::1]:8080". */
 bool conf_parse_address(struct slice s, struct conf_listen *out);
 bool conf_address_is_loopback(const struct conf_listen *l);

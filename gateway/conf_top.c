@@ -231,6 +231,64 @@ static enum status read_tiles(struct conf_reader *r, const struct json_value *v,
     return conf_read_choice(r, v, k, &index);
 }
 
+static const struct conf_key witness_keys[] = {
+    {.name = "name",
+     .read = conf_read_text,
+     .offset = offsetof(struct conf_witness, name),
+     .required = true,
+     .check = conf_is_name,
+     .right = "1 to 32 of a-z, 0-9, - and _"},
+    {.name = "url",
+     .read = conf_read_text,
+     .offset = offsetof(struct conf_witness, url),
+     .required = true,
+     .check = conf_is_url_prefix,
+     .right = "an https:// URL without a query or a slash at its end; plain "
+              "http:// only to loopback"},
+    {.name = "key",
+     .read = conf_read_text,
+     .offset = offsetof(struct conf_witness, key),
+     .required = true,
+     .check = conf_is_witness_key,
+     .right = "the witness's verifier key, such as "
+              "\"witness.example.org/w1+f3c080b6+BCms...\""},
+    {.name = "ca",
+     .read = conf_read_path,
+     .offset = offsetof(struct conf_witness, ca),
+     .right = "the path of a PEM file"},
+    {.name = NULL},
+};
+
+static enum status read_witness(struct conf_reader *r,
+                                const struct json_value *item, unsigned index,
+                                void *ctx)
+{
+    struct conf *c = ctx;
+    struct conf_witness *w = &c->witnesses[index];
+
+    enum status st = conf_read_keys(r, item, witness_keys, w);
+    if (st != ST_OK)
+        return st;
+    for (unsigned i = 0; i < index; i++) {
+        const char *same = strcmp(c->witnesses[i].name, w->name) == 0 ? "name"
+                           : strcmp(c->witnesses[i].key, w->key) == 0 ? "key"
+                                                                      : NULL;
+        if (same != NULL)
+            return conf_refuse(r, json_get(item, same),
+                               "another witness has this %s", same);
+    }
+    c->witness_count = index + 1;
+    return ST_OK;
+}
+
+static enum status read_witnesses(struct conf_reader *r,
+                                  const struct json_value *v,
+                                  const struct conf_key *k, void *base)
+{
+    (void)k;
+    return conf_read_items(r, v, CONF_WITNESSES_MAX, read_witness, base);
+}
+
 static const struct conf_key audit_keys[] = {
     {.name = "origin",
      .read = conf_read_text,
@@ -253,8 +311,8 @@ static const struct conf_key audit_keys[] = {
      .words = tiles_words,
      .right = "\"admin\""},
     {.name = "witnesses",
-     .read = conf_read_empty,
-     .right = "[]: witnesses are not built yet"},
+     .read = read_witnesses,
+     .right = "[{\"name\", \"url\", \"key\"}]"},
     {.name = NULL},
 };
 

@@ -256,12 +256,24 @@ static bool same_limits(const struct conf *a, const struct conf *b)
            a->rate_optout == b->rate_optout && a->rate_events == b->rate_events;
 }
 
+static bool same_witnesses(const struct conf *a, const struct conf *b)
+{
+    bool same = a->witness_count == b->witness_count;
+
+    for (unsigned i = 0; same && i < a->witness_count; i++) {
+        const struct conf_witness *x = &a->witnesses[i], *y = &b->witnesses[i];
+        same = same_text(x->name, y->name) && same_text(x->url, y->url) &&
+               same_text(x->key, y->key) && same_text(x->ca, y->ca);
+    }
+    return same;
+}
+
 static bool same_audit(const struct conf *a, const struct conf *b)
 {
     return same_text(a->audit_origin, b->audit_origin) &&
            a->audit_rows == b->audit_rows &&
            a->audit_time_step_ms == b->audit_time_step_ms &&
-           a->subject_search_ms == b->subject_search_ms;
+           a->subject_search_ms == b->subject_search_ms && same_witnesses(a, b);
 }
 
 /* What only a restart can change: a reload that seemed to take it would be a

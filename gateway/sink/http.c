@@ -1,11 +1,9 @@
-/* Batches over HTTP: libcurl's multi interface on libevent. All of curl's
- * defaults that reach beyond the configured URL are pinned here: no proxy, no
- * netrc, no cookies, no redirects, no plain http off loopback. What a
- * backend answers is counted, never kept (R18). */
+/* Batches over HTTP: libcurl's multi interface on libevent. What a backend
+ * answers is counted, never kept (R18). */
 #include "lethe/gateway/sink/http_inner.h"
 
 #include "http_wire.h"
-#include "lethe/gateway/version.h"
+#include "lethe/gateway/sink/http_pin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,19 +51,11 @@ static bool is_of_the_destination(long status)
 
 static enum net_result result_of(CURLcode code, long status)
 {
-    switch ((unsigned)code) {
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_INVALIDCERTSTATUS:
+    if (http_is_tls_failure(code))
         return NET_TLS_FAILED;
-    case CURLE_OK:
-    case CURLE_WRITE_ERROR: /* we stopped reading a long answer */
-        break;
-    default:
+    /* CURLE_WRITE_ERROR: we stopped reading a long answer. */
+    if (code != CURLE_OK && code != CURLE_WRITE_ERROR)
         return NET_RETRY;
-    }
     if (status >= 200 && status < 300)
         return NET_ACCEPTED;
     if (status == 0 || status == 408 || status == 429 || status >= 500 ||
@@ -117,41 +107,6 @@ void net_finish(struct net_transfer *t, CURLcode code)
 
 /* ---- one destination ---- */
 
-static bool is_loopback(const char *host)
-{
-    struct slice h = slice_of(host);
-
-    return slice_eq_fold(h, SLICE("localhost")) ||
-           slice_eq(h, SLICE("[::1]")) || slice_eq(h, SLICE("127.0.0.1"));
-}
-
-/* https anywhere, http on loopback, nothing else; no user in the URL. */
-static enum status check_url(const char *url, bool *out_plain)
-{
-    CURLU *u = curl_url();
-    char *scheme = NULL, *host = NULL, *user = NULL;
-    enum status r = ST_SYNTAX;
-
-    if (u == NULL)
-        return ST_NOMEM;
-    if (curl_url_set(u, CURLUPART_URL, url, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_USER, &user, 0) == CURLUE_OK)
-        goto out;
-    *out_plain = slice_eq(slice_of(scheme), SLICE("http"));
-    if (*out_plain)
-        r = is_loopback(host) ? ST_OK : ST_DENIED;
-    else if (slice_eq(slice_of(scheme), SLICE("https")))
-        r = ST_OK;
-out:
-    curl_free(scheme);
-    curl_free(host);
-    curl_free(user);
-    curl_url_cleanup(u);
-    return r;
-}
-
 static bool add_header(struct curl_slist **list, const char *line)
 {
     struct curl_slist *more = curl_slist_append(*list, line);
@@ -191,7 +146,7 @@ enum status net_sink_open(struct net_loop *l, const struct conf_destination *d,
     s->ca = d->ca == NULL ? NULL : strdup(d->ca);
     enum status r = d->ca != NULL && s->ca == NULL
                         ? ST_NOMEM
-                        : check_url(d->url, &s->plain_http);
+                        : http_check_url(d->url, &s->plain_http);
     if (r == ST_OK)
         r = net_wire_open(d, testing, &s->wire);
     if (r == ST_OK)
@@ -255,38 +210,14 @@ static struct curl_slist *headers_of(struct net_sink *s, bool gpc)
     return gpc ? s->gpc_headers : s->headers;
 }
 
-/* Every option that curl would else take from its surroundings. */
-static CURLcode pin(CURL *e, const struct net_sink *s)
-{
-    CURLcode c = curl_easy_setopt(e, CURLOPT_PROXY, "");
-
-    c |= curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    c |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    c |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR,
-                          s->plain_http ? "http" : "https");
-    c |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    c |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
-    c |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
-    c |= curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (s->ca != NULL)
-        c |= curl_easy_setopt(e, CURLOPT_CAINFO, s->ca);
-    if (s->ca != NULL) /* that file and no other */
-        c |= curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-    c |=
-        curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    c |= curl_easy_setopt(e, CURLOPT_USERAGENT, "lethe/" LETHE_VERSION);
-    c |= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, s->timeout_ms);
-    c |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, s->timeout_ms);
-    if (s->max_age_s > 0)
-        c |= curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, s->max_age_s);
-    return c;
-}
-
 static enum status prepare(struct net_transfer *t, bool gpc)
 {
     CURL *e = t->easy;
-    CURLcode c = pin(e, t->sink);
+    const struct net_sink *s = t->sink;
+    CURLcode c = http_pin(e, s->plain_http, s->ca, s->timeout_ms);
 
+    if (s->max_age_s > 0)
+        c |= curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, s->max_age_s);
     c |= curl_easy_setopt(e, CURLOPT_URL, t->sink->wire.url);
     if (t->sink->wire.user != NULL) { /* and an empty password */
         c |= curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);

@@ -2,21 +2,10 @@
  * watches. One loop a forwarder thread. */
 #include "lethe/gateway/sink/http_inner.h"
 
+#include "lethe/gateway/sink/http_pin.h"
+
 #include <event2/event.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready;
-
-static void curl_start(void)
-{
-    /* With CURLOPT_NOSIGNAL curl leaves SIGPIPE to us; a backend that hangs
-     * up must not end the process. */
-    (void)signal(SIGPIPE, SIG_IGN);
-    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static void reap(struct net_loop *l)
 {
@@ -99,7 +88,7 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
 
 enum status net_loop_open(struct event_base *base, struct net_loop **out)
 {
-    if (pthread_once(&curl_once, curl_start) != 0 || curl_ready != CURLE_OK)
+    if (http_client_start() != ST_OK)
         return ST_NOMEM;
     struct net_loop *l = calloc(1, sizeof(*l));
     if (l == NULL)

@@ -85,6 +85,12 @@ static void put_top(struct buf *b, const struct conf *c)
     buf_printf(b, "audit %s rows %d step %lld search %lld\n", c->audit_origin,
                (int)c->audit_rows, (long long)c->audit_time_step_ms,
                (long long)c->subject_search_ms);
+    for (unsigned i = 0; i < c->witness_count; i++) {
+        buf_printf(b, "witness %s %s %s ", c->witnesses[i].name,
+                   c->witnesses[i].url, c->witnesses[i].key);
+        put_path(b, c, c->witnesses[i].ca);
+        buf_put_char(b, '\n');
+    }
     buf_printf(b,
                "limits %u %llu %llu %lld rate %u %u disk %llu %llu %llu\n"
                "log %d %s\nrequire_approval %s\n",

@@ -21,6 +21,7 @@
 #define CONF_LIST_MAX         64u /* hosts, origins, keys, proxies ... */
 #define CONF_PATH_MAX         4096u
 #define CONF_NAME_MAX         32u /* bytes of a site's or destination's name */
+#define CONF_WITNESSES_MAX    8u
 
 struct conf_tls {
     char *certificate; /* PEM path; NULL = no TLS */
@@ -99,6 +100,13 @@ struct conf_site {
     unsigned destination_count;
 };
 
+struct conf_witness { /* of the audit log, C2SP tlog-witness over HTTP */
+    char *name;
+    char *url; /* prefix of its paths */
+    char *key; /* verifier key of its cosignatures */
+    char *ca;  /* PEM file, or NULL for the system's */
+};
+
 enum conf_rows { ROWS_ALL, ROWS_DROPPED, ROWS_NONE };
 
 enum conf_epoch_store {
@@ -129,6 +137,8 @@ struct conf {
     enum conf_rows audit_rows;
     int64_t audit_time_step_ms;
     int64_t subject_search_ms; /* 0 = off */
+    struct conf_witness witnesses[CONF_WITNESSES_MAX];
+    unsigned witness_count;
     unsigned limit_connections;
     uint64_t limit_body;
     uint64_t limit_inflated;
