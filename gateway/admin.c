@@ -87,6 +87,29 @@ static double retention_overdue(const struct gateway *g)
     return (double)worst / 1e3;
 }
 
+static void witness_gauges(const struct gateway *g, struct gauges *list)
+{
+    struct witness_facts facts[CONF_WITNESSES_MAX];
+    unsigned n = witnesses_facts(g->witnesses, facts, CONF_WITNESSES_MAX);
+    int64_t now = gateway_now(g);
+
+    for (unsigned i = 0; i < 2 * n && list->count < list->max; i++) {
+        const struct witness_facts *f = &facts[i % n];
+        int64_t since = f->signed_ms > 0 ? f->signed_ms : g->started_ms;
+        if (i < n)
+            gauge(list, "lethe_witness_age_seconds",
+                  "Since a witness cosigned last, or since the start.",
+                  (double)(now - since) / 1e3, NULL, NULL);
+        else
+            gauge(list, "lethe_witness_failures",
+                  "Rounds in which a witness did not cosign, since the start.",
+                  (double)f->failed, NULL, NULL);
+        struct metrics_gauge *m = &list->out[list->count - 1];
+        (void)snprintf(m->labels, sizeof(m->labels), "witness=\"%.64s\"",
+                       f->name);
+    }
+}
+
 static unsigned gauges(void *ctx, struct metrics_gauge *out, unsigned max)
 {
     const struct gateway *g = ctx;
@@ -99,6 +122,7 @@ static unsigned gauges(void *ctx, struct metrics_gauge *out, unsigned max)
     gauge(&list, "lethe_audit_signed_age_seconds",
           "Since the audit log was signed last.",
           (double)audit_signed_age_ms(g->audit) / 1e3, NULL, NULL);
+    witness_gauges(g, &list);
     gauge(&list, "lethe_optouts", "Identifiers opted out.",
           (double)optout_count(g->optouts), NULL, NULL);
     gauge(&list, "lethe_retention_overdue_seconds",

@@ -74,6 +74,34 @@ void build_note_optouts(struct gateway *g)
 
 /* ---- threads ------------------------------------------------------------ */
 
+static void anchored(void *ctx, const char *name, uint64_t size)
+{
+    (void)gateway_record(ctx, RECORD_CP_ANCHOR, NULL, "timer", false, NULL,
+                         "{\"to\":\"%s\",\"size\":%llu}", name,
+                         (unsigned long long)size);
+}
+
+/* What others may hold against the log: kept, shown, and cosigned by them. */
+static int start_witnesses(struct gateway *g, const struct conf *c)
+{
+    char folder[CONF_PATH_MAX];
+    const struct witnesses_config config = {
+        .folder = folder,
+        .list = c->witnesses,
+        .count = c->witness_count,
+        .clock = g->clock,
+        .anchored = anchored,
+        .ctx = g,
+    };
+
+    if (!state_path(c, "audit", folder) ||
+        audit_kept_open(folder, &g->kept) != ST_OK ||
+        witnesses_open(&config, &g->witnesses) != ST_OK ||
+        witnesses_start(g->witnesses) != ST_OK)
+        return build_refuse("witnesses", "cannot be started");
+    return 0;
+}
+
 /* Once a minute: no need for a buffer. */
 static void random_for_rate(void *ctx, void *out, size_t len)
 {
@@ -129,6 +157,7 @@ static int start_threads(struct gateway *g, const struct conf *c)
         .optouts = g->optouts,
         .rights = g->rights,
         .audit = g->audit,
+        .kept = g->kept,
         .tokens = g->tokens,
         .optout_key = g->optout_key,
         .optout_rate = g->optout_rate,
@@ -273,7 +302,7 @@ int build_all(struct gateway *g, struct conf *c, unsigned *conf_refs,
     char path[CONF_PATH_MAX];
 
     if (build_from_disk(g, c) != 0 || check_versions(g, c, policies) != 0 ||
-        start_threads(g, c) != 0)
+        start_witnesses(g, c) != 0 || start_threads(g, c) != 0)
         return 1;
     record_keys(g);
     if (pending_take(c->state_dir, record_pending, g) != ST_OK)
@@ -334,9 +363,11 @@ void build_tear_down(struct gateway *g)
     if (g->commit != NULL)
         commit_stop(g->commit);
     forward_free(g->forward);
+    witnesses_close(g->witnesses);
     if (g->audit != NULL)
         audit_stop(g->audit);
     signer_link_close(g->signer);
+    audit_kept_close(g->kept);
     world_unref(g->world);
     if (g->journal != NULL)
         journal_close(g->journal);

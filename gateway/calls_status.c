@@ -163,6 +163,38 @@ static void put_parts(const struct gateway *g, struct control_answer *out)
                                   "config is in force\n"));
 }
 
+/* Who else remembers what the log says, and whether they object. */
+static void put_witnesses(struct gateway *g, struct control_answer *out)
+{
+    struct witness_facts facts[CONF_WITNESSES_MAX];
+    unsigned n = witnesses_facts(g->witnesses, facts, CONF_WITNESSES_MAX);
+
+    buf_put(&out->data, SLICE(",\"witnesses\":["));
+    for (unsigned i = 0; i < n; i++) {
+        const struct witness_facts *f = &facts[i];
+        char age[32] = "";
+        buf_printf(&out->text, "witness %s: %s", f->name,
+                   witness_state_name(f->state));
+        if (f->state > WITNESS_COSIGNS && f->status > 0)
+            buf_printf(&out->text, " (status %d)", f->status);
+        if (f->signed_ms > 0)
+            call_age(gateway_now(g) - f->signed_ms, age);
+        if (f->signed_ms > 0)
+            buf_printf(&out->text, "; %llu records cosigned %s ago",
+                       (unsigned long long)f->size, age);
+        buf_put_char(&out->text, '\n');
+        buf_printf(&out->data,
+                   "%s{\"name\":\"%s\",\"state\":\"%s\",\"status\":%d,"
+                   "\"size\":%llu,\"signed_ms\":%lld,\"cosigned\":%llu,"
+                   "\"failed\":%llu}",
+                   i == 0 ? "" : ",", f->name, witness_state_name(f->state),
+                   f->status, (unsigned long long)f->size,
+                   (long long)f->signed_ms, (unsigned long long)f->cosigned,
+                   (unsigned long long)f->failed);
+    }
+    buf_put_char(&out->data, ']');
+}
+
 void call_status(struct gateway *g, const struct control_call *call,
                  struct control_answer *out)
 {
@@ -181,6 +213,7 @@ void call_status(struct gateway *g, const struct control_call *call,
     buf_put(&out->data, SLICE(",\"destinations\":"));
     call_destination_list(g, call, out);
     put_parts(g, out);
+    put_witnesses(g, out);
     put_forecast(g, out);
     buf_put_char(&out->data, '}');
     out->exit = ready ? 0 : 1;

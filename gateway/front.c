@@ -1,5 +1,7 @@
 #include "lethe/gateway/front.h"
 
+#include "lethe/gateway/audit/kept.h"
+#include "lethe/gateway/audit/tlog/note.h"
 #include "lethe/gateway/http/cors.h"
 #include "lethe/gateway/http/signals.h"
 #include "lethe/gateway/http/site.h"
@@ -265,6 +267,28 @@ static void healthz(struct visit *v)
     visit_answer(v, &answer);
 }
 
+/* The same bytes for everybody until the next hour. */
+static void checkpoint(struct visit *v)
+{
+    struct buf note;
+    struct http_answer answer = {
+        .status = 200,
+        .content_type = SLICE("text/plain; charset=utf-8"),
+        .headers = {{SLICE("Cache-Control"), SLICE("public, max-age=300")},
+                    {SLICE("X-Content-Type-Options"), SLICE("nosniff")}},
+        .header_count = 2,
+    };
+
+    buf_init(&note, NOTE_BYTES_MAX);
+    if (audit_kept_shown(v->front->services->kept, &note)) {
+        answer.body = buf_slice(&note);
+        visit_answer(v, &answer);
+    } else {
+        visit_error(v, note.failed ? 503 : 404);
+    }
+    buf_free(&note);
+}
+
 /* The gateway's own paths; those of the SDKs are in policy/dialect.c. */
 static const struct route {
     struct slice method;
@@ -281,6 +305,7 @@ static const struct route {
     {SLICE_INIT("POST"), SLICE_INIT("/v1/optout/link"), front_optout_link,
      false},
     {SLICE_INIT("GET"), SLICE_INIT("/privacy"), front_privacy, false},
+    {SLICE_INIT("GET"), SLICE_INIT("/audit/checkpoint"), checkpoint, false},
     {SLICE_INIT("POST"), SLICE_INIT("/privacy"), front_privacy_choose, false},
 };
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))

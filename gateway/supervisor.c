@@ -295,6 +295,7 @@ void supervisor_tick(struct gateway *g)
         supervisor_record_deliveries(g);
     }
     supervisor_record_forward_news(g);
+    audit_kept_tick(g->kept, gateway_now(g));
     collect_keys(g);
     journal_set_other_bytes(g->journal, outage_bytes(g->outage));
     if (mono >= g->roll_due_ms) {

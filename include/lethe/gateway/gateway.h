@@ -4,7 +4,9 @@
 #ifndef LETHE_GATEWAY_GATEWAY_H
 #define LETHE_GATEWAY_GATEWAY_H
 
+#include "lethe/gateway/audit/kept.h"
 #include "lethe/gateway/audit/log.h"
+#include "lethe/gateway/audit/witness.h"
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/control.h"
 #include "lethe/gateway/forward.h"
@@ -47,6 +49,8 @@ struct gateway {
     struct signer_link *signer;
     struct audit_signing signing;
     struct audit_log *audit;
+    struct audit_kept *kept;
+    struct witnesses *witnesses;
     struct commit *commit;
     struct forward *forward;
     struct rights *rights;

@@ -12,6 +12,7 @@ struct services {
     struct optouts *optouts;
     struct rights *rights;
     struct audit_log *audit;
+    struct audit_kept *kept; /* the public checkpoint */
     struct tokens *tokens;
     const uint8_t *optout_key; /* KEY_BYTES */
     struct rate *optout_rate;  /* NULL: no limit */

@@ -67,7 +67,8 @@
     X(CLOCK_STEP, "clock.step")                                                \
     X(SIGNER_GAP, "signer.gap")                                                \
     X(AUDIT_PRUNE, "audit.prune")                                              \
-    X(AUDIT_HOLD, "audit.hold")
+    X(AUDIT_HOLD, "audit.hold")                                                \
+    X(CP_ANCHOR, "cp.anchor")
 
 #define X(id, text) RECORD_##id,
 enum audit_record_act { AUDIT_RECORD_ACTS(X) RECORD_ACT_COUNT };
