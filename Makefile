@@ -81,6 +81,13 @@ $(BUILD)/fault/%.so: tests/fault/preload/%.c
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(CSTD) $(WARN) -O2 -g -fPIC -shared -pthread -o $@ $<
 
+# Go reads what we write: with Debian's library, no module is fetched.
+$(BUILD)/fault/check: tests/fault/check.go
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  GO    $@")
+	$(Q)GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= \
+	  GOCACHE=$(abspath $(BUILD))/go-cache go build -o $@ $<
+
 # Fuzz targets without libFuzzer: they try their corpus and end.
 $(BUILD)/replay/%: $(BUILD)/obj/tests/fuzz/%.o \
                    $(BUILD)/obj/tests/fuzz/replay_main.o \
@@ -117,8 +124,8 @@ fmt:
 fmt-check: lint-format
 # ---- what people call -------------------------------------------------------
 .PHONY: help run test asan tsan fuzz cover install packages-build \
-        packages-test packages-bench packages-clients npm bench crash audit \
-        r33 clients rights
+        packages-test packages-bench packages-audit packages-clients npm \
+        bench crash audit r33 clients rights
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -129,7 +136,7 @@ run: packages-build
 	@$(MAKE) --no-print-directory all
 	@docs/examples/mixbot/run.sh $(BUILD)
 
-packages-build packages-test packages-bench packages-clients:
+packages-build packages-test packages-bench packages-audit packages-clients:
 	@tests/install-packages.sh $(@:packages-%=%)
 
 # Node packages that tests read: a suite of JSON documents, and TC strings as
@@ -191,8 +198,8 @@ crash: packages-test
 	@python3 tests/fault/crash.py $(BUILD) $(ROUNDS)
 
 ## make audit      attacks on the audit log, a line each (some: PART="crash")
-audit: packages-test
-	@$(MAKE) --no-print-directory all fault-tools
+audit: packages-audit
+	@$(MAKE) --no-print-directory all fault-tools $(BUILD)/fault/check
 	@ROUNDS=$(if $(filter command line,$(origin ROUNDS)),$(ROUNDS),500) \
 	 python3 tests/fault/audit.py $(BUILD) $(PART)
 

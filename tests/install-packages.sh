@@ -3,6 +3,7 @@
 #   build  what compiling and running need
 #   test   also what the tests, lint and fuzzing need
 #   bench  also nginx and wrk
+#   audit  also Go and its library of trees and signed notes
 #   clients  also what drives the SDKs: node, npm, python, a browser
 # Prints the one line it runs; as root, or through sudo; with neither it only
 # prints the line and exits 2.
@@ -13,6 +14,7 @@ build="gcc make pkg-config libevent-dev libsodium-dev libcjson-dev
 tests="libcmocka-dev python3 faketime openssl curl clang-14 clang-format-14
        clang-tidy-14 libclang-rt-14-dev cppcheck shellcheck mandoc
        python3-jsonschema ca-certificates"
+audit="golang-go golang-golang-x-mod-dev"
 bench="nginx-light wrk python3"
 clients="python3 chromium ca-certificates"
 node=""
@@ -26,9 +28,10 @@ case "${1:-build}" in
 build) want="$build" ;;
 test) want="$build $tests $node" ;;
 bench) want="$build $bench" ;;
+audit) want="$build $tests $audit $node" ;;
 clients) want="$build $clients $node" ;;
 *)
-    echo "usage: install-packages.sh build|test|bench|clients" >&2
+    echo "usage: install-packages.sh build|test|bench|audit|clients" >&2
     exit 3
     ;;
 esac

@@ -13,6 +13,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROUNDS = os.environ.get("ROUNDS", "500")
 # name: (command, figure it prints, its bar)
 PARTS = {
+    "go": ([sys.executable, os.path.join(HERE, "go_check.py"), "{build}"],
+           r"^go_checker ok$", lambda: True),
     "crash": ([sys.executable, os.path.join(HERE, "crash_audit.py"), "{build}", ROUNDS],
               r"^crash (\d+) false_alarms (\d+)$",
               lambda rounds, alarms: rounds == int(ROUNDS) and alarms == 0),
