@@ -143,8 +143,10 @@ static void opt_out(struct rights *r, struct rights_job *job)
     if (forward_sweep(r->parts.forward, RIGHTS_SWEEP_MS, &sent) != ST_OK)
         log_warn(LOG_OPTOUT, "a transfer was closed for an opt-out");
     note_newest(r);
+    /* Also where the list took no further entry of it: the public checkpoint
+     * says how many records there are (law 10). */
     for (unsigned i = 0; i < job->id_count; i++)
-        if (results[i].number > 0 &&
+        if ((results[i].number > 0 || results[i].receipt[0] != '\0') &&
             record(r, job, RECORD_OPTOUT_SET, results[i].commitment, sent,
                    NULL) != ST_OK)
             log_error(LOG_AUDIT, "an opt-out could not be recorded");

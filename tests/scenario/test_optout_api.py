@@ -101,6 +101,13 @@ class Api(unittest.TestCase):
             self.assertEqual(len(set(fell)), 10)
             self.assertLessEqual(set(fell), {r["sub"] for r in records(g, "optout.set")})
 
+    def test_law10_the_log_grows_by_one_however_often_somebody_was_opted_out(self):
+        """The public checkpoint tells how many records there are."""
+        with Gateway() as g:
+            for count in range(1, 12):
+                opt_out(g, session_id="s")
+                wait_until("its record", lambda: len(records(g, "optout.set")) == count)
+
     def test_r42_any_identifier_of_an_event_is_enough_wherever_it_stands(self):
         with Gateway() as g:
             opt_out(g, session_id="out")
