@@ -357,6 +357,7 @@ void build_tear_down(struct gateway *g)
     if (g->world != NULL) {
         supervisor_record_forward_news(g);
         supervisor_record_deliveries(g);
+        consent_summary_record(g);
     }
     if (g->forward != NULL)
         forward_stop(g->forward, g->hurry ? 0 : BUILD_DRAIN_MS);

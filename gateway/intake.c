@@ -387,8 +387,10 @@ static enum status take_hit(void *ctx, struct hit *h)
     }
     if (st == ST_OK)
         st = put_rows(t);
-    if (st == ST_OK)
+    if (st == ST_OK) {
         count_verdict(t);
+        metrics_consent(t->site->index, consent.heard, consent.opened);
+    }
     wipe(t->tags, sizeof(t->tags));
     return st;
 }

@@ -1,5 +1,7 @@
 #include "lethe/gateway/metrics.h"
 
+#include "lethe/policy/consent.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -27,6 +29,7 @@ struct site_counts {
     uint64_t events[DESTINATION_SLOTS][OUTCOME_COUNT][REASON_COUNT];
     uint64_t requests[SOURCE_COUNT][STATUS_COUNT];
     uint64_t unknown_fields;
+    uint64_t consent[CONSENT_HEARD_SETS][2];
 };
 static struct site_counts *sites[SITE_SLOTS];
 
@@ -111,6 +114,23 @@ void metrics_unknown_fields(unsigned site, uint64_t count)
 
     if (c != NULL)
         add(&c->unknown_fields, count);
+}
+
+void metrics_consent(unsigned site, unsigned heard, bool opened)
+{
+    struct site_counts *c = counts_of(site);
+
+    if (c != NULL && heard < CONSENT_HEARD_SETS)
+        add(&c->consent[heard][opened], 1);
+}
+
+uint64_t metrics_take_consent(unsigned site, unsigned heard, bool opened)
+{
+    struct site_counts *c = counts_of(site);
+
+    if (c == NULL || heard >= CONSENT_HEARD_SETS)
+        return 0;
+    return __atomic_exchange_n(&c->consent[heard][opened], 0, __ATOMIC_RELAXED);
 }
 
 /* Whether somebody opted out or just never said yes is nobody's business who

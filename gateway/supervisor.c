@@ -152,6 +152,8 @@ enum status supervisor_switch(struct gateway *g, struct world *next)
 
     if (st != ST_OK)
         return st;
+    if (old != NULL)
+        consent_summary_record(g); /* its sites may have other numbers */
     g->world = next;
     supervisor_go_on(g);
     world_unref(old);
@@ -293,6 +295,10 @@ void supervisor_tick(struct gateway *g)
     if (mono >= g->delivery_due_ms) {
         g->delivery_due_ms = mono + DELIVERY_EVERY_MS;
         supervisor_record_deliveries(g);
+    }
+    if (mono >= g->consent_due_ms) {
+        g->consent_due_ms = mono + MS_PER_H;
+        consent_summary_record(g);
     }
     supervisor_record_forward_news(g);
     audit_kept_tick(g->kept, gateway_now(g));

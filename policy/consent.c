@@ -195,6 +195,33 @@ static enum audit_reason why_denied(const struct case_file *c, unsigned i)
     return REASON_NONE;
 }
 
+static bool says_anything(const struct consent_mode *m)
+{
+    bool any = m->cookieless;
+
+    for (unsigned i = 0; i < CONSENT_TYPE_COUNT; i++)
+        any |= m->said[i] != CONSENT_UNSET;
+    return any;
+}
+
+static uint8_t what_was_heard(const struct consent_signals *s,
+                              enum optout_state optout)
+{
+    bool app = s->app != NULL || s->categories != NULL ||
+               s->allowed_ids != NULL || s->denied_ids != NULL;
+    unsigned heard = 0;
+
+    heard |= app ? HEARD_APP : 0;
+    heard |= says_anything(&s->mode) ? HEARD_MODE : 0;
+    heard |= s->tcf.len > 0 || s->tcf_unclear ? HEARD_TCF : 0;
+    heard |= s->denied ? HEARD_DENIED : 0;
+    heard |= s->gpc ? HEARD_GPC : 0;
+    heard |= s->dnt ? HEARD_DNT : 0;
+    heard |= s->other || s->other_own ? HEARD_SIGNAL : 0;
+    heard |= optout != OPTOUT_NONE ? HEARD_OPTOUT : 0;
+    return (uint8_t)heard;
+}
+
 void consent_decide(const struct policy *p, const struct consent_signals *s,
                     int64_t now_ms, enum optout_state optout,
                     struct consent *out)
@@ -203,7 +230,7 @@ void consent_decide(const struct policy *p, const struct consent_signals *s,
     struct case_file c = {.p = p, .s = s};
 
     assert(p->purpose_count <= POLICY_PURPOSES_MAX);
-    *out = (struct consent){0};
+    *out = (struct consent){.heard = what_was_heard(s, optout)};
     consent_ask_tcf(p, s, now_ms, &c.tcf);
     for (unsigned i = 0; i < p->purpose_count; i++) {
         enum audit_reason reason = out_of_all;
@@ -211,8 +238,10 @@ void consent_decide(const struct policy *p, const struct consent_signals *s,
         if (reason == REASON_NONE)
             reason = why_denied(&c, i);
         out->reason[i] = (uint8_t)reason;
-        if (reason == REASON_NONE)
-            out->allowed |= (uint16_t)(1u << i);
+        if (reason != REASON_NONE)
+            continue;
+        out->allowed |= (uint16_t)(1u << i);
+        out->opened |= p->purposes[i].basis == BASIS_CONSENT;
     }
     for (unsigned d = 0; d < p->destination_count; d++)
         out->not_to[d] = c.tcf.not_to[d] & out->allowed;

@@ -255,6 +255,11 @@ def check_codes():
         rows = set(re.findall(r"^\| (\d+) \| ([a-z0-9-]+) ", section("docs/audit.md", title), re.M))
         differ("docs/audit.md", title.lower(), {" ".join(r) for r in rows},
                {" ".join(w) for w in wanted})
+    heard = {"%d %s" % (1 << int(n), text) for n, text in re.findall(
+        r'X\((\d+), [A-Z]+, "([a-z-]+)"\)',
+        x_macro(read("include/lethe/policy/consent.h"), "CONSENT_HEARD"))}
+    rows = set(re.findall(r"^\| (\d+) \| `([a-z-]+)`", section("docs/audit.md", "What was heard"), re.M))
+    differ("docs/audit.md", "what was heard", {" ".join(r) for r in rows}, heard)
     reasons = {m[1] for m in re.findall(r'X\((\d+), [A-Z_]+, "([a-z-]+)"\)',
                                         x_macro(table, "AUDIT_REASONS"))} - {"none"}
     differ("docs/officer.md", "reason",

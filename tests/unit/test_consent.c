@@ -206,6 +206,45 @@ static void r70_of_two_signals_the_stricter_wins(void **state)
         REASON_OPTED_OUT);
 }
 
+/* What the record consent.summary counts: R41, R70. */
+static void r41_r70_what_was_heard_and_whether_it_opened_something(void **state)
+{
+    struct app yes = {0};
+    struct policy p = sample();
+
+    (void)state;
+    p.purposes[ASSERTED].asserted = false;
+    app_add(&yes, SLICE("product"), JSON_TRUE);
+    const struct {
+        struct consent_signals s;
+        enum optout_state optout;
+        unsigned heard;
+        bool opened;
+    } rows[] = {
+        {{.gpc = false}, OPTOUT_NONE, 0, false},
+        {{.app = yes.nodes}, OPTOUT_NONE, 1, true},
+        {{.allowed_ids = yes.nodes}, OPTOUT_NONE, 1, false},
+        {{.denied_ids = yes.nodes}, OPTOUT_NONE, 1, false},
+        {{.categories = yes.nodes}, OPTOUT_NONE, 1, true},
+        {{.mode = {.cookieless = true}}, OPTOUT_NONE, 2, false},
+        {{.mode = {.said = {CONSENT_GRANTED}}}, OPTOUT_NONE, 2, false},
+        {{.tcf = SLICE("C")}, OPTOUT_NONE, 4, false},
+        {{.tcf_unclear = true}, OPTOUT_NONE, 4, false},
+        {{.denied = true, .app = yes.nodes}, OPTOUT_NONE, 9, false},
+        {{.gpc = true, .app = yes.nodes}, OPTOUT_NONE, 17, false},
+        {{.dnt = true}, OPTOUT_NONE, 32, false},
+        {{.other = true}, OPTOUT_NONE, 64, false},
+        {{.other_own = true}, OPTOUT_NONE, 64, false},
+        {{.app = yes.nodes}, OPTOUT_LISTED, 129, false},
+        {{.gpc = false}, OPTOUT_CANNOT_TELL, 128, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct consent c = ask(&p, rows[i].s, rows[i].optout);
+        assert_int_equal(c.heard, rows[i].heard);
+        assert_int_equal(c.opened, rows[i].opened);
+    }
+}
+
 static void a_listed_yes_opens_its_purpose_alone(void **state)
 {
     struct app a = {0}, b = {0};
@@ -336,6 +375,8 @@ int main(void)
         cmocka_unit_test(consent_denied_denies_exempt_ones_too),
         cmocka_unit_test(r61_r64_signals_by_policy_and_purpose),
         cmocka_unit_test(r70_of_two_signals_the_stricter_wins),
+        cmocka_unit_test(
+            r41_r70_what_was_heard_and_whether_it_opened_something),
         cmocka_unit_test(a_listed_yes_opens_its_purpose_alone),
         cmocka_unit_test(a_yes_by_the_purpose_s_own_name_opens_nothing),
         cmocka_unit_test(a_no_by_the_purpose_s_own_name_denies),

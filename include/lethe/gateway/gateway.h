@@ -70,6 +70,7 @@ struct gateway {
     int64_t reloaded_ms;
     bool reload_ok;
     int64_t delivery_due_ms; /* monotonic */
+    int64_t consent_due_ms;  /* monotonic */
     int64_t roll_due_ms;     /* monotonic: journal_roll */
     unsigned ticks;
     bool stopping;
@@ -118,6 +119,12 @@ void supervisor_record_deliveries(struct gateway *g);
 void supervisor_record_forward_news(struct gateway *g);
 /* Destinations of a world to the forwarders and the journal. */
 enum status supervisor_configure(struct gateway *g, struct world *w) MUST_CHECK;
+
+/* ---- consent_summary.c -------------------------------------------------- */
+
+/* consent.summary: what was heard of consent since the last one, by site (R41,
+ * R70). Before another world, and at the end. */
+void consent_summary_record(struct gateway *g);
 
 /* ---- reload.c ---------------------------------------------------------- */
 

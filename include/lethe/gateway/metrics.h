@@ -39,6 +39,11 @@ uint64_t metrics_event_count(unsigned site, unsigned destination,
  * dialect number; HTTP status. */
 void metrics_request(unsigned site, unsigned source, int status);
 void metrics_unknown_fields(unsigned site, uint64_t count); /* R9 */
+/* An event by what was heard of consent with it (enum consent_heard), and
+ * whether that opened a purpose. Not among what is printed: see
+ * consent_summary.c, which takes the counts, and leaves zeros. */
+void metrics_consent(unsigned site, unsigned heard, bool opened);
+uint64_t metrics_take_consent(unsigned site, unsigned heard, bool opened);
 
 /* What only others know, asked for when metrics are printed. */
 struct metrics_gauge {
