@@ -4,6 +4,7 @@
 #include "lethe/gateway/calls.h"
 #include "lethe/gateway/gateway.h"
 #include "lethe/gateway/metrics.h"
+#include "lethe/gateway/rights/register.h"
 #include "lethe/policy/base/log.h"
 
 #include <stdio.h>
@@ -128,6 +129,11 @@ static unsigned gauges(void *ctx, struct metrics_gauge *out, unsigned max)
     gauge(&list, "lethe_retention_overdue_seconds",
           "How late the latest retention run is.", retention_overdue(g), NULL,
           NULL);
+    struct register_facts requests = {0};
+    if (register_count(g->requests, gateway_now(g), &requests) == ST_OK)
+        gauge(&list, "lethe_requests_overdue",
+              "Requests of people that should have been answered.",
+              (double)requests.overdue, NULL, NULL);
     gauge(&list, "lethe_reload_last_ok", "1 if the last reload was taken.",
           g->reload_ok ? 1 : 0, NULL, NULL);
     for (unsigned i = 0; i < g->world->site_count && list.count < max; i++) {

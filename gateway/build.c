@@ -3,6 +3,7 @@
  * world, and the doors last. */
 #include "lethe/gateway/build.h"
 #include "lethe/gateway/pending.h"
+#include "lethe/gateway/rights/register.h"
 
 #include "lethe/gateway/keys/keyfile.h"
 #include "lethe/gateway/random.h"
@@ -377,6 +378,7 @@ void build_tear_down(struct gateway *g)
     if (g->tokens != NULL)
         tokens_close(g->tokens);
     policy_versions_close(g->versions);
+    register_close(g->requests);
     sweep_free(g->sweep);
     if (g->optouts != NULL)
         optout_close(g->optouts);

@@ -1,6 +1,7 @@
 /* build_disk.c - the part of start-up that reads what lies on disk: keys,
  * state, opt-outs, audit, journal. */
 #include "lethe/gateway/build.h"
+#include "lethe/gateway/rights/register.h"
 
 #include "lethe/gateway/keys/keyfile.h"
 #include "lethe/gateway/version.h"
@@ -224,6 +225,9 @@ static int open_stores(struct gateway *g, const struct conf *c,
     if (!state_path(c, POLICY_VERSIONS_FILE, path) ||
         policy_versions_open(path, &g->versions) != ST_OK)
         return build_refuse(path, "cannot be read");
+    if (!state_path(c, "rights.db", path) ||
+        register_open(path, &g->requests) != ST_OK)
+        return build_refuse(path, "cannot be opened");
     if (sweep_new(&g->sweep) != ST_OK)
         return build_refuse("opt-out list", "out of memory");
     return 0;

@@ -1,6 +1,7 @@
 #include "lethe/gateway/calls.h"
 #include "lethe/gateway/keys/keyfile.h"
 #include "lethe/gateway/metrics.h"
+#include "lethe/gateway/rights/register.h"
 #include "lethe/gateway/version.h"
 
 #include <stdio.h>
@@ -195,6 +196,27 @@ static void put_witnesses(struct gateway *g, struct control_answer *out)
     buf_put_char(&out->data, ']');
 }
 
+/* Requests that wait for an answer of the officer's (R44). True: one is late.
+ */
+static bool put_requests(const struct gateway *g, struct control_answer *out)
+{
+    struct register_facts f = {0};
+
+    if (register_count(g->requests, gateway_now(g), &f) != ST_OK) {
+        buf_put(&out->text, SLICE("requests: the register cannot be read\n"));
+        return true;
+    }
+    buf_printf(&out->text,
+               "requests: %llu open, %llu due within a week, %llu overdue\n",
+               (unsigned long long)f.open, (unsigned long long)f.soon,
+               (unsigned long long)f.overdue);
+    buf_printf(&out->data,
+               ",\"requests\":{\"open\":%llu,\"soon\":%llu,\"overdue\":%llu}",
+               (unsigned long long)f.open, (unsigned long long)f.soon,
+               (unsigned long long)f.overdue);
+    return f.overdue > 0;
+}
+
 void call_status(struct gateway *g, const struct control_call *call,
                  struct control_answer *out)
 {
@@ -214,9 +236,10 @@ void call_status(struct gateway *g, const struct control_call *call,
     call_destination_list(g, call, out);
     put_parts(g, out);
     put_witnesses(g, out);
+    bool late = put_requests(g, out);
     put_forecast(g, out);
     buf_put_char(&out->data, '}');
-    out->exit = ready ? 0 : 1;
+    out->exit = ready && !late ? 0 : 1;
 }
 
 void call_reload(struct gateway *g, const struct control_call *call,

@@ -42,6 +42,33 @@ static const struct cmd_option person_options[] = {
      "the person's identifiers, one a line; standard input "
      "if left out"},
 };
+static const struct cmd_option request_open_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--site", "NAME", "which site; may be left out when there is one"},
+    {"--kind", "KIND",
+     "access, rectification, erasure, restriction, "
+     "portability or objection"},
+    {"--ticket", "ID", "your own reference; never a name or an address"},
+    {"--received", "DAY", "when it came; today if left out"},
+};
+static const struct cmd_option request_list_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--all", NULL, "those that have ended, too"},
+};
+static const struct cmd_option request_extend_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--why", "WHY", "complex or many (Art. 12(3))"},
+};
+static const struct cmd_option request_close_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--outcome", "OUTCOME",
+     "done, partly, cannot-identify, refused or "
+     "withdrawn"},
+};
 static const struct cmd_option token_options[] = {
     CMD_CONFIG_OPTION,
     CMD_TOKEN_OPTION,
@@ -155,6 +182,16 @@ const struct cmd cmd_table[] = {
      OPTIONS(person_options), cmd_person},
     {"subject erase", "", "Opt one person out, and erase what can be found.",
      OPTIONS(person_options), cmd_person},
+    {"request open", "", "Enter a person's request; it is due in a month.",
+     OPTIONS(request_open_options), cmd_request},
+    {"request list", "",
+     "Requests and when they are due; exit 1 if one is "
+     "overdue.",
+     OPTIONS(request_list_options), cmd_request},
+    {"request extend", "ID", "Two months more, once, for a reason.",
+     OPTIONS(request_extend_options), cmd_request},
+    {"request close", "ID", "Say how a request ended.",
+     OPTIONS(request_close_options), cmd_request},
     {"subject accept-loss", "",
      "Go on with the opt-out list as it is, though a newer one is lost.",
      OPTIONS(asking), cmd_remote},

@@ -1,6 +1,7 @@
 /* supervisor.c - what the main thread does while workers work: rotations,
  * world switches, the second's tick. */
 #include "lethe/gateway/gateway.h"
+#include "lethe/gateway/rights/register.h"
 #include "lethe/policy/base/clock.h"
 #include "lethe/policy/base/log.h"
 
@@ -283,6 +284,28 @@ static void renew_or_retry(struct gateway *g)
         atomic_store(&g->over, true);
 }
 
+/* Each hour: who waits for an answer, and what is so old that nobody needs it.
+ * By the wall clock, as terms are. */
+static void remind_of_requests(struct gateway *g)
+{
+    int64_t now = gateway_now(g);
+    struct register_facts facts = {0};
+    uint64_t forgotten = 0;
+
+    if (now < g->requests_due_ms && g->requests_due_ms - now <= MS_PER_H)
+        return;
+    g->requests_due_ms = now + MS_PER_H;
+    if (register_count(g->requests, now, &facts) != ST_OK ||
+        register_forget(g->requests, now, &forgotten) != ST_OK)
+        log_error(LOG_OPTOUT, "the register of requests cannot be read");
+    if (facts.overdue > 0)
+        log_error(LOG_OPTOUT, "requests of people are overdue",
+                  LOG_NUM("count", facts.overdue));
+    if (facts.soon > 0)
+        log_warn(LOG_OPTOUT, "requests of people are due within a week",
+                 LOG_NUM("count", facts.soon));
+}
+
 void supervisor_tick(struct gateway *g)
 {
     int64_t mono = gateway_mono(g);
@@ -303,6 +326,7 @@ void supervisor_tick(struct gateway *g)
     supervisor_record_forward_news(g);
     audit_kept_tick(g->kept, gateway_now(g));
     collect_keys(g);
+    remind_of_requests(g);
     journal_set_other_bytes(g->journal, outage_bytes(g->outage));
     if (mono >= g->roll_due_ms) {
         g->roll_due_ms = mono + roll_every_ms(g->world);

@@ -22,10 +22,14 @@ CALLS = {
     "token/revoke": {"operator"}, "subject/optout": {"officer", "app"},
     "subject/optin": {"officer", "app"}, "subject/status": {"officer"},
     "subject/accept-loss": LOCAL, "site/list": READERS, "site/retire": LOCAL,
+    "subject/find": {"officer"}, "subject/export": {"officer"}, "subject/erase": {"officer"},
+    "request/open": {"officer", "app"}, "request/list": {"officer"},
+    "request/extend": {"officer"}, "request/close": {"officer"},
     "audit/read": {"auditor", "officer"},
 }
 OF_SITE = {"spool/replay", "spool/purge", "destination/test", "destination/pause",
-           "destination/resume", "subject/optout", "subject/optin", "subject/status"}
+           "destination/resume", "subject/optout", "subject/optin", "subject/status",
+           "subject/find", "subject/export", "subject/erase", "request/open"}
 
 
 def second_site(conf):

@@ -18,6 +18,8 @@ call_fn call_destination_list, call_destination_test, call_destination_pause,
 call_fn call_token_add, call_token_list, call_token_revoke;
 call_fn call_subject_optout, call_subject_optin, call_subject_status;
 call_fn call_subject_accept_loss;
+call_fn call_request_open, call_request_list, call_request_extend,
+    call_request_close;
 call_fn call_subject_find, call_subject_export, call_subject_erase;
 call_fn call_site_list, call_site_retire;
 call_fn call_audit_read;

@@ -34,6 +34,8 @@
 #define GATEWAY_WORKERS_MAX 64u
 #define GATEWAY_REPORT_MAX  8192u /* bytes of what a reload says */
 
+struct request_register;
+
 struct gateway {
     const char *conf_path;
     const struct clock *clock;
@@ -56,6 +58,8 @@ struct gateway {
     struct rights *rights;
     struct tokens *tokens;
     struct policy_versions *versions;
+    struct request_register *requests;
+    int64_t requests_due_ms; /* wall clock: when to look at them again */
     struct rate *optout_rate, *events_rate;
     struct services services;
     _Atomic unsigned connections; /* open on all public listeners */

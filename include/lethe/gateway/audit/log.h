@@ -43,6 +43,8 @@
     X(OPTOUT_CLEAR, "optout.clear")                                            \
     X(OPTOUT_ROLLBACK, "optout.rollback")                                      \
     X(CONSENT_SUMMARY, "consent.summary")                                      \
+    X(REQUEST_OPEN, "request.open")                                            \
+    X(REQUEST_CLOSE, "request.close")                                          \
     X(SUBJECT_READ, "subject.read")                                            \
     X(ERASE_ASKED, "erase.asked")                                              \
     X(ERASE_CONFIRMED, "erase.confirmed")                                      \

@@ -99,7 +99,8 @@ int cmd_fail(int code, const char *format, ...)
 typedef int cmd_fn(const struct cmd *self, int argc, char **argv);
 cmd_fn cmd_init, cmd_check, cmd_serve, cmd_signer, cmd_version;
 cmd_fn cmd_remote; /* commands that only ask a running gateway */
-cmd_fn cmd_person, cmd_subject, cmd_site, cmd_token, cmd_token_list;
+cmd_fn cmd_person, cmd_request, cmd_subject, cmd_site, cmd_token,
+    cmd_token_list;
 cmd_fn cmd_policy_check, cmd_policy_explain, cmd_policy_test, cmd_policy_diff,
     cmd_policy_show, cmd_policy_draft, cmd_minimise;
 cmd_fn cmd_audit_search, cmd_audit_verify, cmd_audit_check, cmd_audit_prove;
