@@ -126,6 +126,11 @@ static const struct cmd_option prove_options[] = {
     {"--out", "FILE", "the proof; further ones are named after it"},
 };
 
+static const struct cmd_option fork_options[] = {
+    CMD_CONFIG_OPTION,
+    {"--reason", "TICKET", "why; recorded in the new log"},
+};
+
 #define OPTIONS(list) list, COUNT(list)
 
 const struct cmd cmd_table[] = {
@@ -170,6 +175,9 @@ const struct cmd cmd_table[] = {
      OPTIONS(prove_options), cmd_audit_prove},
     {"audit check", "FILE...", "Check proofs, and say what they prove.",
      OPTIONS(check_proof_options), cmd_audit_check},
+    {"audit fork", "",
+     "Begin a new log where the old one was lost or changed; offline.",
+     OPTIONS(fork_options), cmd_audit_fork},
     {"subject optout", "", "Opt people out, by identifiers on standard input.",
      OPTIONS(subject_options), cmd_subject},
     {"subject optin", "", "Lift opt-outs, by receipts or identifiers.",

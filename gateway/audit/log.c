@@ -123,6 +123,8 @@ enum status audit_open(const struct audit_config *config,
         st = make_folders(l);
     if (st == ST_OK)
         st = recover_read(l, &found);
+    if (st == ST_OK)
+        st = fork_find(l, &found);
     if (st != ST_OK)
         goto fail;
     *out_found = found;
@@ -164,7 +166,8 @@ enum status audit_recover_rows(void *log, const struct group_rows *site,
     if (rows_before > have) { /* a damaged group, or a log cut from outside */
         s->gap += rows_before - have;
         s->total += rows_before - have;
-        l->rows_lost += rows_before - have;
+        /* How many an unreadable log counted before its fork is not known. */
+        l->rows_lost += l->has_fork && have == 0 ? 0 : rows_before - have;
         have = rows_before;
     }
     struct audit_found_rows *f =
@@ -201,11 +204,12 @@ static enum status put_now(struct audit_log *l, enum audit_record_act act)
 static enum status put_start(struct audit_log *l)
 {
     buf_reset(&l->d);
-    buf_printf(
-        &l->d,
-        "{\"ver\":\"%s\",\"origin\":\"%s\",\"rows\":\"%s\",\"prev\":null}",
-        l->config.version == NULL ? "0" : l->config.version, l->origin,
-        rows_mode_name(l->config.rows));
+    buf_printf(&l->d,
+               "{\"ver\":\"%s\",\"origin\":\"%s\",\"rows\":\"%s\",\"prev\":",
+               l->config.version == NULL ? "0" : l->config.version, l->origin,
+               rows_mode_name(l->config.rows));
+    fork_put_prev(l, &l->d);
+    buf_put_char(&l->d, '}');
     if (!record_d_ok(buf_slice(&l->d)))
         return ST_SYNTAX;
     return put_now(l, RECORD_GATE_START);
@@ -218,6 +222,8 @@ static enum status put_found_rows(struct audit_log *l)
 
     while (st == ST_OK && l->found_first != NULL) {
         struct audit_found_rows *f = l->found_first;
+        if (l->has_fork) /* a record of the old log */
+            f->head.policy_index = POLICY_NONE;
         st = batch_add(l, &f->head, f->rows, mono, 0);
         if (st != ST_OK)
             return st;
@@ -254,6 +260,8 @@ static enum status put_beginning(struct audit_log *l,
         l->heartbeat_t1 = l->last_t;
         l->has_base = true;
     }
+    if (st == ST_OK)
+        st = fork_put_record(l);
     l->clock_offset = c->wall_ms(c->ctx) - c->mono_ms(c->ctx);
     if (st == ST_OK)
         st = put_found_rows(l);
@@ -262,7 +270,11 @@ static enum status put_beginning(struct audit_log *l,
     /* Batches' times start here, not where the gateway stopped once. */
     if (st == ST_OK)
         st = heartbeat_put(l);
-    return st == ST_OK ? log_flush(l) : st;
+    if (st == ST_OK)
+        st = log_flush(l);
+    if (st == ST_OK)
+        fork_done(l);
+    return st;
 }
 
 static bool node_ok(const char *node)

@@ -8,6 +8,7 @@
 
 #include "orders.h"
 
+#include "lethe/gateway/audit/fork.h"
 #include "lethe/gateway/audit/log.h"
 #include "lethe/gateway/audit/merkle.h"
 
@@ -147,7 +148,9 @@ struct audit_log {
     _Atomic int64_t oldest_mono;     /* 0 = no row waits */
     _Atomic bool broken, blocked;
     _Atomic uint64_t row_bytes, record_bytes;
-    _Atomic uint64_t synced;     /* records on disk */
+    _Atomic uint64_t synced; /* records on disk */
+    bool has_fork; /* this log goes on for another; until the first start */
+    struct audit_fork fork;
     struct publisher *publisher; /* log_publish.c; NULL: nothing is signed */
 };
 
@@ -213,6 +216,14 @@ enum status batch_put(struct audit_log *l, struct batch_text *t) MUST_CHECK;
 /* log_recover.c */
 enum status recover_read(struct audit_log *l,
                          struct audit_recovery *out) MUST_CHECK;
+
+/* log_fork.c: a fork that `lethe audit fork` noted. */
+enum status fork_find(struct audit_log *l,
+                      struct audit_recovery *found) MUST_CHECK;
+void fork_put_prev(const struct audit_log *l, struct buf *out);
+enum status fork_put_record(struct audit_log *l) MUST_CHECK;
+/* It is in the log. */
+void fork_done(struct audit_log *l);
 
 /* log_publish.c. Before publish_start(): the tree goes on at `first` (where
  * records were pruned), then gets each line found, without its newline.

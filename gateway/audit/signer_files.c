@@ -5,6 +5,7 @@
 #include "lethe/gateway/keys/keyfile.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -101,6 +102,33 @@ enum status signer_make(const char *dir, struct slice origin)
         st = write_vkey(dir, &s->key);
     secret_free(s);
     secret_free(seed);
+    return st;
+}
+
+/* A file that is not there needs no other name. */
+static enum status set_aside(const char *dir, const char *name, uint64_t number)
+{
+    char from[PATH_MAX], aside[64], to[PATH_MAX];
+
+    (void)snprintf(aside, sizeof(aside), "%s.%" PRIu64, name, number);
+    if (!signer_path(dir, name, from) || !signer_path(dir, aside, to))
+        return ST_LIMIT;
+    return rename(from, to) == 0 || errno == ENOENT ? ST_OK : ST_IO;
+}
+
+enum status signer_fork(const char *dir, struct slice name, uint64_t old_number)
+{
+    int lock;
+    enum status st = signer_lock(dir, &lock);
+
+    if (st != ST_OK)
+        return st;
+    st = set_aside(dir, "log.vkey", old_number);
+    if (st == ST_OK)
+        st = set_aside(dir, "state", old_number);
+    if (st == ST_OK)
+        st = signer_make(dir, name);
+    (void)close(lock);
     return st;
 }
 
@@ -255,6 +283,13 @@ enum status signer_open(const char *dir, struct slice origin,
 void signer_close(struct signer *s)
 {
     secret_free(s);
+}
+
+void signer_last(const struct signer *s, struct checkpoint *out)
+{
+    *out = (struct checkpoint){.origin = slice_of(s->signer.key.name),
+                               .size = s->size};
+    memcpy(out->root, s->root, HASH_BYTES);
 }
 
 const struct note_key *signer_key(const struct signer *s)

@@ -38,6 +38,9 @@ enum status wire_send(int fd, int until_fd, int64_t end,
 /* ---- signer_serve.c -------------------------------------------------------
  */
 
+/* The lock of `dir`, freed by close(). Errors: ST_EXISTS (held), ST_IO,
+ * ST_LIMIT. */
+enum status signer_lock(const char *dir, int *out_fd) MUST_CHECK;
 /* The listening socket of `dir`, and the lock. Errors: ST_EXISTS, ST_IO,
  * ST_LIMIT. */
 enum status signer_listen(const char *dir, int *out_fd,

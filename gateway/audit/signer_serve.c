@@ -22,22 +22,33 @@
 #define BACKLOG     8
 #define ANSWER_MAX  (SIGNER_BODY_MAX + 512u)
 
+enum status signer_lock(const char *dir, int *out_fd)
+{
+    char path[PATH_MAX];
+
+    if (!signer_path(dir, "lock", path))
+        return ST_LIMIT;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return ST_IO;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        enum status st = errno == EWOULDBLOCK ? ST_EXISTS : ST_IO;
+        (void)close(fd);
+        return st;
+    }
+    *out_fd = fd;
+    return ST_OK;
+}
+
 enum status signer_listen(const char *dir, int *out_fd, int *out_lock)
 {
     struct sockaddr_un address;
     char path[PATH_MAX];
-    int folder = -1, fd = -1;
+    int folder = -1, fd = -1, lock;
+    enum status st = signer_lock(dir, &lock);
 
-    if (!signer_path(dir, "lock", path))
-        return ST_LIMIT;
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (lock < 0)
-        return ST_IO;
-    enum status st = ST_IO;
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        st = errno == EWOULDBLOCK ? ST_EXISTS : ST_IO;
-        goto fail;
-    }
+    if (st != ST_OK)
+        return st;
     if (!signer_path(dir, SIGNER_SOCKET, path)) {
         st = ST_LIMIT;
         goto fail;

@@ -58,7 +58,7 @@ ALONE = {  # no gateway, no config
     "minimise": (["--policy", POLICY], 0, SAMPLE),
     "version": ([], 0, b""),
 }
-OTHERS = {"init", "serve", "signer"}
+OTHERS = {"audit fork", "init", "serve", "signer"}
 LINES = {"audit search", "minimise"}  # --json: JSON Lines
 
 

@@ -279,6 +279,92 @@ class Signer(unittest.TestCase):
             json.dump(g.conf, f)
         self.refuses(g, "signs another log than audit.origin names")
 
+    def fork(self, g, *more):
+        return g.run("audit", "fork", "--reason", "OPS-7", *more)
+
+    def test_a_fork_goes_on_for_a_log_that_is_lost(self):
+        g = self.gateway()
+        self.assertEqual(g.post("/v1/events", EVENT).status, 200)
+        self.assertEqual(self.fork(g)[0], 1)  # while it runs
+        wait_until("the batch", lambda: g.records("batch")[-1]["d"]["cum"]["in"] == 1)
+        g.stop()
+        away = self.copy(g, "state")
+        g.start()
+        g.stop()
+        origin, lost = g.checkpoint()
+        with open(os.path.join(g.state, "audit", "checkpoint")) as f:
+            root = f.read().splitlines()[2]
+        self.put_back(g, away, "state")
+        self.refuses(g, "records that were signed are missing")
+        old = g.lines()
+        for _ in range(2):  # the second time nothing is left to do
+            code, text, err = self.fork(g)
+            self.assertEqual((code, err), (0, ""), text)
+            self.assertIn("goes on as %s/2, after %d signed records" % (origin, lost), text)
+        g.start()
+        g.signed_all()
+        self.assertEqual(g.checkpoint()[0], origin + "/2")
+        start, fork = g.records("gate.start")[0], g.records("audit.fork")[0]
+        self.assertEqual((start["i"], start["d"]["origin"]), (0, origin + "/2"))
+        self.assertEqual(start["d"]["prev"], {"origin": origin, "size": lost, "root": root})
+        self.assertEqual(fork["d"], {"old": origin, "size": lost, "root": root})
+        self.assertEqual((fork["who"], fork["why"]), ("adm:local", "ticket:OPS-7"))
+        # What the old log counted is not counted again, and what came is.
+        self.assertEqual(g.post("/v1/events", EVENT).status, 200)
+        wait_until("the batch", lambda: g.records("batch")[-1]["d"]["cum"]["in"] == 1)
+        self.assertEqual(g.records("gate.recovered"), [])
+        g.restart()
+        self.assertEqual([r["d"]["prev"] for r in g.records("gate.start")][1:], [None])
+        self.assertEqual(len(g.records("audit.fork")), 1)
+        self.assertEqual(g.records("gate.recovered"), [])
+        self.assertEqual(g.stop(), 0)
+        self.assertNotEqual(g.run("audit", "verify")[0], 1)
+        # The old one is kept as it was, and can still be read.
+        kept = os.path.join(g.state, "audit", "old", "1")
+        with open(os.path.join(kept, "seg", "000000000000.jsonl"), "rb") as f:
+            self.assertEqual(f.read().splitlines(), old)
+        self.assertTrue(os.path.exists(os.path.join(g.signer_dir, "state.1")))
+        self.assertEqual(self.fork(g)[0], 0)
+        g.start()
+        g.signed_all()
+        self.assertEqual(g.checkpoint()[0], origin + "/3")
+        self.assertEqual(g.records("gate.start")[0]["d"]["prev"]["origin"], origin + "/2")
+        self.assertEqual(g.stop(), 0)
+
+    def test_a_fork_after_everything_went_wrong(self):
+        """Log damaged in the middle, signer gone with its key."""
+        g = self.gateway()
+        self.assertEqual(g.post("/v1/events", EVENT).status, 200)
+        wait_until("the batch", lambda: g.records("batch")[-1]["d"]["cum"]["in"] == 1)
+        g.signed_all()
+        g.kill()
+        _, size = g.checkpoint()
+        path = os.path.join(g.state, "audit", "seg", "000000000000.jsonl")
+        with open(path, "rb") as f:
+            text = f.read()
+        with open(path, "wb") as f:
+            f.write(b"x" + text[1:])
+        shutil.rmtree(g.signer_dir)
+        self.refuses(g, "there is no log.vkey")
+        code, text, err = self.fork(g, "--json")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(text)["size"], size)
+        self.assertFalse(json.loads(text)["readable"])
+        g.start()
+        g.signed_all()
+        # Its rows still lay in the journal, and no log that can be read has them.
+        self.assertEqual(g.records("batch")[-1]["d"]["cum"]["in"], 1)
+        self.assertEqual(g.records("gate.recovered")[0]["d"]["lost"], 0)
+        g.restart()
+        self.assertEqual(g.stop(), 0)
+
+    def test_a_reason_is_needed(self):
+        g = self.gateway()
+        g.stop()
+        for words in ([], ["--reason", ""], ["--reason", "a b"], ["--reason", "x" * 33]):
+            self.assertEqual(g.run("audit", "fork", *words)[0], 3, words)
+        self.assertFalse(os.path.exists(os.path.join(g.state, "audit", "old")))
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root, to have another user")
     def test_a_user_of_its_own(self):
         nobody = 65534

@@ -70,7 +70,8 @@
     X(SIGNER_GAP, "signer.gap")                                                \
     X(AUDIT_PRUNE, "audit.prune")                                              \
     X(AUDIT_HOLD, "audit.hold")                                                \
-    X(CP_ANCHOR, "cp.anchor")
+    X(CP_ANCHOR, "cp.anchor")                                                  \
+    X(AUDIT_FORK, "audit.fork")
 
 #define X(id, text) RECORD_##id,
 enum audit_record_act { AUDIT_RECORD_ACTS(X) RECORD_ACT_COUNT };

@@ -38,6 +38,13 @@
  * ST_IO, ST_FULL, ST_LIMIT, ST_NOMEM. */
 enum status signer_make(const char *dir, struct slice origin) MUST_CHECK;
 
+/* A new log `name` with the same key (a new one, where it is gone), after one
+ * that cannot go on; nothing of it is signed yet. The old log.vkey and state
+ * stay beside as log.vkey.<n> and state.<n>. Nobody may serve the folder.
+ * Errors: ST_EXISTS (somebody does), as signer_make(). */
+enum status signer_fork(const char *dir, struct slice name,
+                        uint64_t old_number) MUST_CHECK;
+
 /* What a folder holds, as far as everybody may read it. Errors: ST_UNKNOWN
  * (no log.vkey), ST_SYNTAX (it is none), ST_IO, ST_LIMIT. */
 enum status signer_vkey(const char *dir, struct note_key *out) MUST_CHECK;
@@ -61,6 +68,8 @@ enum status signer_open(const char *dir, struct slice origin,
                         char why[SIGNER_WHY_MAX]) MUST_CHECK;
 void signer_close(struct signer *s);
 const struct note_key *signer_key(const struct signer *s);
+/* What was signed last; its origin is the key's name. */
+void signer_last(const struct signer *s, struct checkpoint *out);
 
 struct signer_reply {
     int code;         /* 200 400 404 409 422 500 503 */
