@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_SHOWN_MAX 40u /* bytes of an unknown key that are quoted */
@@ -257,13 +258,64 @@ enum status conf_read_path(struct conf_reader *r, const struct json_value *v,
     return ST_OK;
 }
 
+/* systemd says where it put them. Commands that an operator runs are told
+ * nothing, and need only know where a secret would be. */
+static const char *credentials_folder(void)
+{
+    const char *said = getenv("CREDENTIALS_DIRECTORY");
+
+    return said != NULL && said[0] == '/' ? said
+                                          : "/run/credentials/lethe.service";
+}
+
+static enum status read_credential(struct conf_reader *r,
+                                   const struct json_value *v,
+                                   const struct conf_key *k, void *base)
+{
+    const char *folder = credentials_folder();
+    enum status st = check_text(r, v, k);
+
+    if (st != ST_OK)
+        return st;
+    struct slice name = json_string(v);
+    size_t len = strlen(folder) + 1 + name.len;
+    char *path = len < CONF_PATH_MAX ? arena_alloc(r->arena, len + 1) : NULL;
+    if (path == NULL)
+        return ST_NOMEM;
+    (void)snprintf(path, len + 1, "%s/%.*s", folder, SLICE_ARG(name));
+    *(char **)target(k, base) = path;
+    return ST_OK;
+}
+
+/* As systemd.exec(5) allows, without what would leave the folder. */
+static bool is_credential_name(struct slice s)
+{
+    if (s.len == 0 || s.len > 128 || s.at[0] == '.')
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+              (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
 enum status conf_read_secret(struct conf_reader *r, const struct json_value *v,
                              const struct conf_key *k, void *base)
 {
-    static const struct conf_key keys[] = {
+    static const struct conf_key file[] = {
         {.name = "file",
          .read = conf_read_path,
          .right = "the path of a file",
+         .required = true},
+        {.name = NULL},
+    };
+    static const struct conf_key credential[] = {
+        {.name = "credential",
+         .read = read_credential,
+         .check = is_credential_name,
+         .right = "the name of a credential of the unit's LoadCredential=",
          .required = true},
         {.name = NULL},
     };
@@ -271,8 +323,11 @@ enum status conf_read_secret(struct conf_reader *r, const struct json_value *v,
     if (json_kind_of(v) != JSON_KIND_OBJECT)
         return conf_refuse(r, v,
                            "secrets do not stand in this file; give "
-                           "{\"file\": \"path\"}");
-    return conf_read_keys(r, v, keys, target(k, base));
+                           "{\"file\": \"path\"} or {\"credential\": "
+                           "\"name\"}");
+    return conf_read_keys(r, v,
+                          json_get(v, "credential") != NULL ? credential : file,
+                          target(k, base));
 }
 
 enum status conf_read_choice(struct conf_reader *r, const struct json_value *v,

@@ -86,6 +86,29 @@ static enum key_fault check_folder(int dir_fd)
     return KEY_FAULT_NONE;
 }
 
+/* systemd's own folder for this unit: nobody else can write there. What lies in
+ * it may be root's and carry an access list for us, which shows as the group's
+ * bits (systemd.exec(5)). */
+static bool is_credential(const char *folder)
+{
+    const char *said = getenv("CREDENTIALS_DIRECTORY");
+
+    return said != NULL && said[0] == '/' && strcmp(folder, said) == 0;
+}
+
+static enum key_fault check_credential(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return KEY_FAULT_IO;
+    if (!S_ISREG(st.st_mode))
+        return KEY_FAULT_NOT_REGULAR;
+    if (st.st_uid != 0 && st.st_uid != geteuid())
+        return KEY_FAULT_OWNER;
+    return (st.st_mode & 07337) == 0 ? KEY_FAULT_NONE : KEY_FAULT_MODE;
+}
+
 static enum key_fault check_file(int fd)
 {
     struct stat st;
@@ -133,7 +156,10 @@ static enum key_fault open_checked(const char *path, const char *state_dir,
         return errno == EACCES ? KEY_FAULT_IO : KEY_FAULT_MISSING;
     /* O_NONBLOCK: a FIFO must not hang the start. */
     fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    fault = fd < 0 ? open_fault(errno) : check_file(fd);
+    if (fd < 0)
+        fault = open_fault(errno);
+    else
+        fault = is_credential(folder) ? check_credential(fd) : check_file(fd);
     if (fault == KEY_FAULT_NONE)
         fault = check_folder(dir);
     if (fault == KEY_FAULT_NONE && is_inside(folder, state_dir))

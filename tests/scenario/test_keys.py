@@ -22,6 +22,65 @@ def serve(g, *more, env=None):
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
+class Credentials(unittest.TestCase):
+    """$CREDENTIALS_DIRECTORY, as systemd makes it for a unit."""
+
+    def test_r36_keys_from_the_units_credentials(self):
+        g = Gateway(start=False)
+        self.addCleanup(g.close)
+        folder = os.path.join(g.folder, "credentials")
+        os.mkdir(folder, 0o700)
+        for name in ("master", "optout"):
+            path = os.path.join(folder, name + ".cred")
+            os.rename(os.path.join(g.home, "keys", name + ".key"), path)
+            os.chmod(path, 0o440)  # root's, with an access list for the service
+            g.conf[name + "_key"] = {"credential": name + ".cred"}
+        os.chmod(folder, 0o500)
+        with open(g.conf_path, "w") as f:
+            json.dump(g.conf, f)
+        code, text = serve(g)
+        self.assertEqual(code, 1)
+        self.assertIn("/run/credentials/lethe.service/master.cred: there is no such file", text)
+        g.env["CREDENTIALS_DIRECTORY"] = folder
+        g.start()
+        self.assertEqual(g.post("/v1/events", event()).status, 200)
+        g.stop()
+        g.start()  # the same keys: the same state
+        g.stop()
+        for mode, words in ((0o444, "mode"), (0o460, "mode"), (0o640, "mode"), (0o500, "mode")):
+            os.chmod(os.path.join(folder, "master.cred"), mode)
+            code, text = serve(g)
+            self.assertEqual(code, 1, oct(mode))
+            self.assertIn(words, text)
+        os.chmod(os.path.join(folder, "master.cred"), 0o400)
+        os.chmod(folder, 0o770)
+        self.assertIn("its folder can be changed by other users", serve(g)[1])
+        os.chmod(folder, 0o500)
+        # 0440 is for that folder alone
+        elsewhere = os.path.join(g.home, "keys", "master.key")
+        shutil.copyfile(os.path.join(folder, "master.cred"), elsewhere)
+        os.chmod(elsewhere, 0o440)
+        g.conf["master_key"] = {"file": "keys/master.key"}
+        with open(g.conf_path, "w") as f:
+            json.dump(g.conf, f)
+        self.assertIn("its mode must be 0400 or 0600", serve(g)[1])
+
+    def test_r36_names_that_are_no_credentials(self):
+        g = Gateway(start=False)
+        self.addCleanup(g.close)
+        for name in ("", "../master.key", ".hidden", "a/b", "x" * 129, 7, None):
+            g.conf["master_key"] = {"credential": name}
+            with open(g.conf_path, "w") as f:
+                json.dump(g.conf, f)
+            code, text = serve(g)
+            self.assertEqual(code, 1, name)
+            self.assertIn("LoadCredential=", text, name)
+        g.conf["master_key"] = {"credential": "a", "file": "b"}
+        with open(g.conf_path, "w") as f:
+            json.dump(g.conf, f)
+        self.assertEqual(serve(g)[0], 1)
+
+
 class Files(unittest.TestCase):
     def setUp(self):
         self.g = Gateway(start=False)
