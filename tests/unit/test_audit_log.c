@@ -10,6 +10,7 @@
 #include "audit_fixture.h"
 #include "lethe/audit_codes.h"
 #include "lethe/gateway/audit/read.h"
+#include "lethe/gateway/audit/tiles.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -132,6 +133,7 @@ static unsigned count_records(struct fixture *f, const char *what)
 
 #define EV_A UINT64_C(0x0102030405060708)
 #define EV_B UINT64_C(0x1112131415161718)
+#define EV_E UINT64_C(0x3132333435363738)
 #define SUB  UINT64_C(0xa1a2a3a4a5a6a7a8)
 
 static struct audit_row row(enum audit_act act, uint64_t ev)
@@ -148,8 +150,10 @@ static void golden_rows(struct fixture *f, uint64_t policy)
         {0, 3, 7, 31, 1, 3, 0, UINT64_C(0x2122232425262728), 0},
     };
     struct audit_row later[] = {
-        {0, 4, 24, 0, 0, 1, 0, EV_A, 0},
-        {0, 2, 0, 12, 1, 3, 9, UINT64_C(0x3132333435363738), 0},
+        {0, 4, 24, 0, 0, 1, 0, EV_A, 0},     {0, 2, 0, 12, 1, 3, 9, EV_E, 0},
+        {0, 5, 17, 0, 0, 2, 0, EV_A, 0},     {0, 6, 19, 0, 0, 1, 0, EV_E, 0},
+        {0, 7, 18, 0, 0, 2, 0, EV_E, 0},     {0, 8, 16, 0, 0, 1, 0, EV_B, 0},
+        {0, 4, 24, 0, 0, 2, 0, EV_A + 9, 0},
     };
     struct group_rows head = {.site = MIXBOT,
                               .policy_index = policy,
@@ -163,10 +167,79 @@ static void golden_rows(struct fixture *f, uint64_t policy)
     audit_rows(f->log, &g, 1, 1, T0 + 500);
     group_unref(g);
     f->now = 1300;
-    fixture_rows(f, MIXBOT, policy, 2, later, 2);
+    fixture_rows(f, MIXBOT, policy, 2, later, 7);
 }
 
-/* tests/data/audit/gen_rows.py, golden(). */
+/* The checkpoint of what was written, made as signer and witness make it. */
+static void golden_sign(struct fixture *f, struct tiles *t)
+{
+    struct checkpoint c = {.origin = SLICE("gw1.example.eu/audit"), .size = 10};
+    struct tree_source tree = tiles_tree(t);
+    struct note_signer log, witness;
+    struct buf text, note;
+    uint8_t seed[2 * NOTE_SEED_BYTES];
+
+    for (unsigned i = 0; i < sizeof(seed); i++)
+        seed[i] = (uint8_t)i;
+    assert_int_equal(note_signer_make(c.origin, NOTE_ED25519, seed, &log),
+                     ST_OK);
+    assert_int_equal(note_signer_make(SLICE("witness.example.org/w1"),
+                                      NOTE_COSIGNATURE, seed + NOTE_SEED_BYTES,
+                                      &witness),
+                     ST_OK);
+    tiles_begin(t);
+    assert_int_equal(tree_root(&tree, c.size, c.root), ST_OK);
+    buf_init(&text, 4096);
+    buf_init(&note, 4096);
+    checkpoint_put(&c, &text);
+    buf_put(&note, buf_slice(&text));
+    buf_put_char(&note, '\n');
+    assert_int_equal(note_sign(&log, buf_slice(&text), 0, &note), ST_OK);
+    assert_int_equal(note_sign(&witness, buf_slice(&text), 1795338042, &note),
+                     ST_OK);
+    assert_true(fixture_save(f->folder, "checkpoint", note.data, note.len));
+    buf_free(&text);
+    buf_free(&note);
+}
+
+/* Checkpoint, tile and bundle of the folder that was written. */
+static void golden_tiles(struct fixture *f)
+{
+    static const unsigned levels[] = {0, TILE_ENTRIES};
+    struct tiles *t;
+
+    assert_int_equal(tiles_open(f->folder, TILES_WORK_MAX, &t), ST_OK);
+    golden_sign(f, t);
+    assert_same_file(f, "checkpoint");
+    for (unsigned i = 0; i < 2; i++) {
+        const struct tile_name name = {.level = levels[i], .width = 10};
+        char path[TILE_PATH_MAX];
+        struct buf got;
+        size_t want_len;
+        tile_path(name.level, 0, name.width, path);
+        char *want = fixture_load("tests/data/audit/golden", path, &want_len);
+        assert_non_null(want);
+        buf_init(&got, TILES_BYTES_MAX);
+        assert_int_equal(tiles_get(t, &name, 10, &got), ST_OK);
+        assert_int_equal(got.len, want_len);
+        assert_memory_equal(got.data, want, want_len);
+        buf_free(&got);
+        free(want);
+    }
+    tiles_close(t);
+}
+
+static void golden_delivery(struct fixture *f)
+{
+    const struct audit_delivery_facts facts[] = {
+        {"mixbot", "store", 7, 1, 1, 1, 1, 1, 1, 1},
+        {"shop", "any", 0, 0, 0, 0, 0, 0, 0, 0},
+    };
+
+    assert_int_equal(audit_delivery(f->log, facts, 2), ST_OK);
+}
+
+/* tests/data/audit/gen.py, golden(). */
 static void r40_writes_the_bytes_another_hand_wrote(void **state)
 {
     struct fixture *f = *state;
@@ -179,6 +252,7 @@ static void r40_writes_the_bytes_another_hand_wrote(void **state)
     assert_int_equal(policy, 2);
     golden_rows(f, policy);
     f->now = 1500;
+    golden_delivery(f);
     assert_int_equal(fixture_read(f), ST_OK);
     assert_int_equal(f->safe, 2);
     fixture_rows(f, SHOP, policy, 3, &one, 1);
@@ -195,7 +269,8 @@ static void r40_writes_the_bytes_another_hand_wrote(void **state)
     fixture_stop(f);
     assert_same_file(f, SEG0);
     assert_same_file(f, ROWS0);
-    assert_sound(f, 9);
+    assert_sound(f, 10);
+    golden_tiles(f);
 }
 
 static void one_batch_has_one_policy_and_one_tag(void **state)
