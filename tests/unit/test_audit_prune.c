@@ -18,11 +18,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define DAY     MS_PER_DAY
-#define DAILY   300u /* records: a segment a day, about */
-#define HEX     "4e32b77515a54d2479a884639edd3bbc7733369e96ae41f6f437a2ed18fe33e2"
-#define KEEP_12 "{\"rows\":\"P14D\",\"records\":\"P12M\"}"
-#define KEEP_1  "{\"rows\":\"P1D\",\"records\":\"P30D\"}"
+#define DAY       MS_PER_DAY
+#define DAILY     300u   /* records: a segment a day, about */
+#define INDEX_MAX 40000u /* no log here has more records */
+#define HEX       "4e32b77515a54d2479a884639edd3bbc7733369e96ae41f6f437a2ed18fe33e2"
+#define KEEP_12   "{\"rows\":\"P14D\",\"records\":\"P12M\"}"
+#define KEEP_1    "{\"rows\":\"P1D\",\"records\":\"P30D\"}"
 
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
@@ -155,7 +156,7 @@ static unsigned files(struct rig *r, const char *part, uint64_t *out_first)
     unsigned n = 0;
 
     *out_first = UINT64_MAX;
-    for (uint64_t i = 0; i < 20000; i += 256) {
+    for (uint64_t i = 0; i < INDEX_MAX; i += 256) {
         (void)snprintf(path, sizeof(path), "%s/%s/%012" PRIu64 ".%s",
                        r->f.folder, part, i, part[0] == 's' ? "jsonl" : "rows");
         if (access(path, F_OK) != 0)
@@ -209,7 +210,7 @@ static bool line_with(struct rig *r, const char *what, unsigned k, char *out,
     char path[128];
     bool found = false;
 
-    for (uint64_t i = 0; i < 20000 && !found; i += 256) {
+    for (uint64_t i = 0; i < INDEX_MAX && !found; i += 256) {
         (void)snprintf(path, sizeof(path), "%s/seg/%012" PRIu64 ".jsonl",
                        r->f.folder, i);
         FILE *f = fopen(path, "re");
