@@ -84,6 +84,12 @@ static double retention_overdue(const struct gateway *g)
     for (unsigned i = 0; i < n; i++)
         if (facts[i].overdue_ms > worst)
             worst = facts[i].overdue_ms;
+    for (unsigned i = 0; i < PRUNE_LAYERS; i++) {
+        struct prune_facts f;
+        pruner_facts(g->pruner, (enum prune_layer)i, &f);
+        if (f.overdue_ms > worst)
+            worst = f.overdue_ms;
+    }
     free(facts);
     return (double)worst / 1e3;
 }

@@ -114,6 +114,36 @@ static void random_for_rate(void *ctx, void *out, size_t len)
     random_wipe(&r);
 }
 
+/* An order to delete counts when a witness, too, has seen it, if there is one.
+ */
+static uint64_t signed_size(void *ctx)
+{
+    const struct gateway *g = ctx;
+    struct witness_facts facts[CONF_WITNESSES_MAX];
+    unsigned n = witnesses_facts(g->witnesses, facts, CONF_WITNESSES_MAX);
+    uint64_t seen = 0, size = audit_signed_size(g->audit);
+
+    for (unsigned i = 0; i < n; i++)
+        seen = facts[i].size > seen ? facts[i].size : seen;
+    return n == 0 || seen > size ? size : seen;
+}
+
+static int start_pruner(struct gateway *g, const struct conf *c)
+{
+    char folder[CONF_PATH_MAX];
+    const struct prune_parts parts = {.folder = folder,
+                                      .clock = g->clock,
+                                      .log = g->audit,
+                                      .signed_size = signed_size,
+                                      .ctx = g};
+
+    if (!state_path(c, "audit", folder) ||
+        pruner_new(&parts, &g->pruner) != ST_OK ||
+        pruner_start(g->pruner) != ST_OK)
+        return build_refuse("retention of the audit log", "cannot be started");
+    return 0;
+}
+
 static int start_threads(struct gateway *g, const struct conf *c)
 {
     const struct commit_hooks hooks = {synced, journal_broken, g};
@@ -231,7 +261,7 @@ static enum status first_world(struct gateway *g, struct conf *c,
     for (unsigned i = 0; st == ST_OK && i < c->site_count; i++)
         st = state_enter_site(g->state, slice_of(c->sites[i].id));
     if (st == ST_OK)
-        st = reload_record_policies(g, c, policies, NULL, indexes);
+        st = reload_record_policies(g, c, policies, NULL, "boot", indexes);
     if (st == ST_OK)
         st = gateway_wait_signed(g, indexes[c->site_count - 1]);
     const struct world_parts parts = {
@@ -303,7 +333,8 @@ int build_all(struct gateway *g, struct conf *c, unsigned *conf_refs,
     char path[CONF_PATH_MAX];
 
     if (build_from_disk(g, c) != 0 || check_versions(g, c, policies) != 0 ||
-        start_witnesses(g, c) != 0 || start_threads(g, c) != 0)
+        start_witnesses(g, c) != 0 || start_threads(g, c) != 0 ||
+        start_pruner(g, c) != 0)
         return 1;
     record_keys(g);
     if (pending_take(c->state_dir, record_pending, g) != ST_OK)
@@ -365,6 +396,7 @@ void build_tear_down(struct gateway *g)
     if (g->commit != NULL)
         commit_stop(g->commit);
     forward_free(g->forward);
+    pruner_stop(g->pruner);
     witnesses_close(g->witnesses);
     if (g->audit != NULL)
         audit_stop(g->audit);

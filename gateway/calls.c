@@ -45,6 +45,10 @@ static const struct {
     {"subject accept-loss", 0, false, call_subject_accept_loss},
     {"site list", READERS, false, call_site_list},
     {"site retire", 0, false, call_site_retire},
+    {"audit prune", ROLE_OFFICER, false, call_audit_prune},
+    {"audit hold set", ROLE_OFFICER, false, call_hold_set},
+    {"audit hold lift", ROLE_OFFICER, false, call_hold_lift},
+    {"audit hold list", READERS, false, call_hold_list},
     {"audit read", ROLE_AUDITOR | ROLE_OFFICER, false, call_audit_read},
 };
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))

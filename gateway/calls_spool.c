@@ -202,6 +202,8 @@ void call_retention_status(struct gateway *g, const struct control_call *call,
                    (long long)f->overdue_ms, (unsigned long long)f->removed,
                    f->pending ? "true" : "false");
     }
+    if (calls_put_audit_retention(g, n == 0, out))
+        overdue = true;
     buf_put_char(&out->data, ']');
     out->exit = overdue ? 1 : 0;
     free(facts);
@@ -212,6 +214,7 @@ void call_retention_run(struct gateway *g, const struct control_call *call,
 {
     (void)call;
     forward_retention_run(g->forward);
+    pruner_ask(g->pruner);
     buf_put(&out->text, SLICE("retention has been asked to run; see `lethe "
                               "retention status`\n"));
     buf_put(&out->data, SLICE("{\"asked\":true}"));

@@ -103,6 +103,18 @@ static const struct cmd_option search_options[] = {
     {"--format", "FORMAT", "text, jsonl or csv; jsonl unless on a terminal"},
     {"--limit", "NUMBER", "at most so many results"},
 };
+static const struct cmd_option prune_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--dry-run", NULL, "say what would go, and do nothing"},
+};
+static const struct cmd_option hold_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--from", "TIME", "set: what is younger is held"},
+    {"--to", "TIME", "set: and older than this; no end if left out"},
+    {"--why", "CLASS:NAME", "set, lift: the reason, such as ticket:DPO-9"},
+};
 static const struct cmd_option verify_options[] = {
     CMD_CONFIG_OPTION,
     {"--rows", NULL, "recount every row (always on for now)"},
@@ -178,6 +190,12 @@ const struct cmd cmd_table[] = {
     {"audit fork", "",
      "Begin a new log where the old one was lost or changed; offline.",
      OPTIONS(fork_options), cmd_audit_fork},
+    {"audit prune", "",
+     "Delete what the policies in the log no longer keep of it.",
+     OPTIONS(prune_options), cmd_audit_prune},
+    {"audit hold", "set|lift|list [ID]",
+     "Keep a span of the audit log in spite of its retention.",
+     OPTIONS(hold_options), cmd_audit_hold},
     {"subject optout", "", "Opt people out, by identifiers on standard input.",
      OPTIONS(subject_options), cmd_subject},
     {"subject optin", "", "Lift opt-outs, by receipts or identifiers.",

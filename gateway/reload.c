@@ -177,7 +177,7 @@ static const struct world_site *site_before(const struct world *w,
 static enum status record_policy(struct gateway *g, const struct conf_site *s,
                                  const struct policy *p,
                                  const struct world_site *before,
-                                 uint64_t *out_index)
+                                 const char *why, uint64_t *out_index)
 {
     char rows[32], records[32], old[68], codes[65];
     struct buf names;
@@ -197,8 +197,7 @@ static enum status record_policy(struct gateway *g, const struct conf_site *s,
     enum status st = names.failed ? ST_LIMIT : ST_OK;
     if (st == ST_OK)
         st = gateway_record(
-            g, RECORD_POLICY_LOAD, NULL, before == NULL ? "boot" : "chg:reload",
-            true, out_index,
+            g, RECORD_POLICY_LOAD, NULL, why, true, out_index,
             "{\"site\":\"%s\",\"pol\":\"%s\",\"old\":%s,\"dst\":[%s],"
             "\"keep\":{\"rows\":\"%s\",\"records\":\"%s\"},\"codes\":\"%s\"}",
             s->name, p->hash_text, old, names.data, rows, records, codes);
@@ -208,13 +207,13 @@ static enum status record_policy(struct gateway *g, const struct conf_site *s,
 
 enum status reload_record_policies(struct gateway *g, const struct conf *c,
                                    struct policy *const *policies,
-                                   const struct world *before,
+                                   const struct world *before, const char *why,
                                    uint64_t *indexes)
 {
     for (unsigned i = 0; i < c->site_count; i++) {
         const struct world_site *old = site_before(before, &c->sites[i]);
         enum status st =
-            record_policy(g, &c->sites[i], policies[i], old, &indexes[i]);
+            record_policy(g, &c->sites[i], policies[i], old, why, &indexes[i]);
         if (st != ST_OK)
             return st;
     }
@@ -396,7 +395,7 @@ static enum status carry_out(struct gateway *g, struct next *n,
         st = state_enter_site(g->state, slice_of(n->conf->sites[i].id));
     if (st == ST_OK)
         st = reload_record_policies(g, n->conf, n->policies, g->world,
-                                    n->indexes);
+                                    "chg:reload", n->indexes);
     if (st == ST_OK && loosens) {
         st = gateway_wait_signed(g, n->indexes[n->conf->site_count - 1]);
         if (st != ST_OK)

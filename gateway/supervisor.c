@@ -162,7 +162,8 @@ enum status supervisor_switch(struct gateway *g, struct world *next)
     return ST_OK;
 }
 
-enum status supervisor_renew(struct gateway *g)
+/* `load`: the policies are loaded again, too. */
+static enum status renew(struct gateway *g, bool load)
 {
     const struct world *old = g->world;
     unsigned n = old->site_count;
@@ -178,6 +179,12 @@ enum status supervisor_renew(struct gateway *g)
     for (unsigned i = 0; i < n; i++) {
         policies[i] = old->sites[i].policy;
         indexes[i] = old->sites[i].policy_index;
+    }
+    if (load) {
+        st = reload_record_policies(g, old->conf, policies, old, "ret:records",
+                                    indexes);
+        if (st != ST_OK)
+            goto out;
     }
     const struct world_parts parts = {
         .conf = old->conf,
@@ -206,6 +213,11 @@ out:
     free(policies);
     free(indexes);
     return st;
+}
+
+enum status supervisor_renew(struct gateway *g)
+{
+    return renew(g, false);
 }
 
 /* ---- the second -------------------------------------------------------- */
@@ -306,6 +318,15 @@ static void remind_of_requests(struct gateway *g)
                  LOG_NUM("count", facts.soon));
 }
 
+/* The log keeps the policy.load records in force. One that is so old that it
+ * keeps others from going makes room for a new one. */
+static void tick_pruner(struct gateway *g)
+{
+    if (pruner_wants_policies(g->pruner) && renew(g, true) != ST_OK)
+        atomic_store(&g->over, true);
+    pruner_tick(g->pruner);
+}
+
 void supervisor_tick(struct gateway *g)
 {
     int64_t mono = gateway_mono(g);
@@ -325,6 +346,7 @@ void supervisor_tick(struct gateway *g)
     }
     supervisor_record_forward_news(g);
     audit_kept_tick(g->kept, gateway_now(g));
+    tick_pruner(g);
     collect_keys(g);
     remind_of_requests(g);
     journal_set_other_bytes(g->journal, outage_bytes(g->outage));

@@ -25,7 +25,8 @@ CALLS = {
     "subject/find": {"officer"}, "subject/export": {"officer"}, "subject/erase": {"officer"},
     "request/open": {"officer", "app"}, "request/list": {"officer"},
     "request/extend": {"officer"}, "request/close": {"officer"},
-    "audit/read": {"auditor", "officer"},
+    "audit/read": {"auditor", "officer"}, "audit/prune": {"officer"},
+    "audit/hold/set": {"officer"}, "audit/hold/lift": {"officer"}, "audit/hold/list": READERS,
 }
 OF_SITE = {"spool/replay", "spool/purge", "destination/test", "destination/pause",
            "destination/resume", "subject/optout", "subject/optin", "subject/status",

@@ -45,6 +45,8 @@ GATEWAY = {
     "site list": ([], 0, 0, b""),
     "site retire": (["0123456789abcdef"], 3, 1, b""),
     "audit search": (["--act", "gate.start"], 0, 0, b""),
+    "audit prune": ([], 0, 1, b""),
+    "audit hold": (["list"], 0, 0, b""),
     "audit verify": ([], 2, 2, b""),
     "check": ([], 0, 0, b""),
 }

@@ -22,12 +22,23 @@ call_fn call_request_open, call_request_list, call_request_extend,
     call_request_close;
 call_fn call_subject_find, call_subject_export, call_subject_erase;
 call_fn call_site_list, call_site_retire;
-call_fn call_audit_read;
+call_fn call_audit_read, call_audit_prune;
+call_fn call_hold_set, call_hold_lift, call_hold_list;
 
 /* The lists of tokens and sites, for commands without a gateway, too. */
 void calls_print_tokens(struct tokens *tokens, struct control_answer *out);
 void calls_print_sites(const struct state *state, const struct conf *c,
                        struct control_answer *out);
+
+/* Plans of both layers, and holds, likewise. */
+void calls_print_plans(const struct prune_plan plans[PRUNE_LAYERS],
+                       struct control_answer *out);
+void calls_print_holds(const struct audit_hold *list, unsigned count,
+                       struct control_answer *out);
+/* The audit log's lines of `retention status`, as members of an array that is
+ * open; `first`: it is empty still. True if something is overdue. */
+bool calls_put_audit_retention(struct gateway *g, bool first,
+                               struct control_answer *out);
 
 /* Fail a call: exit code, one line for people, {"error":...} as data. */
 void call_fail(struct control_answer *out, int code, const char *error,

@@ -6,6 +6,7 @@
 
 #include "lethe/gateway/audit/kept.h"
 #include "lethe/gateway/audit/log.h"
+#include "lethe/gateway/audit/prune.h"
 #include "lethe/gateway/audit/witness.h"
 #include "lethe/gateway/conf.h"
 #include "lethe/gateway/control.h"
@@ -51,6 +52,7 @@ struct gateway {
     struct signer_link *signer;
     struct audit_signing signing;
     struct audit_log *audit;
+    struct pruner *pruner;
     struct audit_kept *kept;
     struct witnesses *witnesses;
     struct commit *commit;
@@ -145,10 +147,11 @@ bool reload_versions_hold(const struct gateway *g, const struct conf *c,
 /* They come into force. Errors: as policy_versions_note(). */
 enum status reload_note_versions(struct gateway *g, const struct conf *c,
                                  struct policy *const *policies) MUST_CHECK;
-/* policy.load records for every site; fills `indexes`. */
+/* policy.load records for every site, for the reason `why`; fills `indexes`.
+ */
 enum status reload_record_policies(struct gateway *g, const struct conf *c,
                                    struct policy *const *policies,
-                                   const struct world *before,
+                                   const struct world *before, const char *why,
                                    uint64_t *indexes) MUST_CHECK;
 /* May what is to come let something through that `before` did not? What cannot
  * be shown to tighten loosens. */
