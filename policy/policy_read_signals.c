@@ -156,14 +156,17 @@ static void read_own(struct load *l, const struct at *all, const char *key,
         return;
     }
     struct signal_rule *list = load_alloc(l, json_size(m.v) + 1, sizeof(*list));
-    for (const struct json_value *v = json_child(m.v);
-         v != NULL && list != NULL; v = json_sibling(v)) {
-        struct at one = at_child(&m, v);
-        list[*out_count] = (struct signal_rule){.is = NULL};
-        if (json_kind_of(v) == JSON_KIND_NULL)
+    /* By name: two files with one hash decide alike. */
+    unsigned count;
+    const struct member *sorted = members_sorted(l, m.v, &count);
+    if (list == NULL)
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        struct at one = at_child(&m, sorted[i].v);
+        if (json_kind_of(sorted[i].v) == JSON_KIND_NULL || !want_name(l, &one))
             continue;
-        if (want_name(l, &one))
-            read_one(l, &one, &list[(*out_count)++]);
+        list[*out_count] = (struct signal_rule){.is = NULL};
+        read_one(l, &one, &list[(*out_count)++]);
     }
     *out = list;
 }

@@ -227,7 +227,24 @@ static void decides_changes_with_what_decides(void **state)
         {"\"unidentified\": \"allow\"", "\"unidentified\": \"deny\"", false,
          false},
         {"\"PT1M\"", "\"PT2M\"", false, false},
+        {"\"tcf\": \"enforce\"}", "\"tcf\": {\"max_age\": \"P1M\"}}", false,
+         false},
+        {"\"tcf\": \"enforce\"}",
+         "\"tcf\": \"enforce\", \"headers\": {\"A\": {\"then\": \"deny\"}}}",
+         false, false},
+        {"\"tcf\": \"enforce\"}",
+         "\"tcf\": \"enforce\", \"fields\": {\"a.b\": {\"then\": \"deny\"}}}",
+         false, false},
+        {"\"tcf\": \"enforce\"}",
+         "\"tcf\": \"enforce\", \"from_properties\": {\"tcf\": \"a\"}}", false,
+         false},
         /* one purpose */
+        {"\"tcf\": [1, 8]",
+         "\"tcf\": {\"purposes\": [1, 8], \"legitimate_interest\": [8]}", false,
+         true},
+        {"\"tcf\": [1, 8]",
+         "\"tcf\": {\"purposes\": [1, 8], \"purpose_one_not_asked\": \"DE\"}",
+         false, true},
         {"\"consent\", \"retention\": \"P13M\"",
          "\"consent\", \"retention\": \"P12M\"", false, true},
         {"\"tcf\": [1, 8]", "\"tcf\": [1]", false, true},
@@ -249,6 +266,29 @@ static void decides_changes_with_what_decides(void **state)
         policy_unref(b);
     }
     policy_unref(a);
+}
+
+/* The order of names decides nothing, of signals neither. */
+static void signals_in_another_order_are_the_same(void **state)
+{
+    static const char one[] =
+        "\"tcf\": \"enforce\", \"headers\": {\"A\": {\"then\": \"deny\"}, "
+        "\"B\": {\"then\": \"deny-consent\", \"is\": [\"0\", \"no\"]}}}";
+    static const char other[] =
+        "\"tcf\": \"enforce\", \"headers\": {\"B\": {\"is\": [\"0\", \"no\"], "
+        "\"then\": \"deny-consent\"}, \"A\": {\"then\": \"deny\"}}}";
+    struct policy *a = mixbot_with("\"tcf\": \"enforce\"}", one);
+    struct policy *b = mixbot_with("\"tcf\": \"enforce\"}", other);
+
+    (void)state;
+    assert_string_equal(a->hash_text, b->hash_text);
+    assert_true(same_decides(a, b, "page_view", "store"));
+    assert_int_equal(a->header_signal_count, 2);
+    assert_slice(a->header_signals[1].name, "B");
+    assert_int_equal(a->header_signals[1].is_count, 2);
+    assert_int_equal(a->header_signals[1].then, SIGNAL_DENY_CONSENT);
+    policy_unref(a);
+    policy_unref(b);
 }
 
 /* One hash, one numbering: the order of names in the file means nothing. */
@@ -399,6 +439,7 @@ int main(void)
         cmocka_unit_test(rules_have_names),
         cmocka_unit_test(nested_paths_become_tables),
         cmocka_unit_test(decides_changes_with_what_decides),
+        cmocka_unit_test(signals_in_another_order_are_the_same),
         cmocka_unit_test(order_changes_neither_hash_nor_numbers),
         cmocka_unit_test(order_of_fields_decides_nothing),
         cmocka_unit_test(canonical_form_loads_to_the_same_hash),

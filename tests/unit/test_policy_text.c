@@ -1,12 +1,35 @@
 #include "policy_case.h"
 
 /* policy_diff_words: what is more, what is less. */
+struct change {
+    const char *from, *to, *line;
+    bool loosens;
+};
+
+static void try_changes(const struct change *list, size_t count)
+{
+    struct policy *a = load(shipped_mixbot());
+
+    for (size_t i = 0; i < count; i++) {
+        struct policy *b = mixbot_with(list[i].from, list[i].to);
+        struct buf out;
+        bool loosens = !list[i].loosens;
+        buf_init(&out, TEXT_MAX);
+        assert_int_equal(policy_diff_words(a, b, &out, &loosens), ST_OK);
+        buf_put_char(&out, '\0');
+        if (strstr(out.data, list[i].line) == NULL ||
+            loosens != list[i].loosens)
+            fail_msg("%s -> %s: %d\n%s", list[i].from, list[i].to, loosens,
+                     out.data);
+        buf_free(&out);
+        policy_unref(b);
+    }
+    policy_unref(a);
+}
+
 static void diff_tells_loosening_from_tightening(void **state)
 {
-    static const struct {
-        const char *from, *to, *line;
-        bool loosens;
-    } data_set[] = {
+    static const struct change data_set[] = {
         {"\"version\": \"1\"", "\"version\": \"2\"",
          "Nothing changes for people", false},
         {"\"dnt\": \"deny\"", "\"dnt\": \"deny-consent\"",
@@ -56,22 +79,29 @@ static void diff_tells_loosening_from_tightening(void **state)
     };
 
     (void)state;
-    struct policy *a = load(shipped_mixbot());
-    for (size_t i = 0; i < sizeof(data_set) / sizeof(data_set[0]); i++) {
-        struct policy *b = mixbot_with(data_set[i].from, data_set[i].to);
-        struct buf out;
-        bool loosens = !data_set[i].loosens;
-        buf_init(&out, TEXT_MAX);
-        assert_int_equal(policy_diff_words(a, b, &out, &loosens), ST_OK);
-        buf_put_char(&out, '\0');
-        if (strstr(out.data, data_set[i].line) == NULL ||
-            loosens != data_set[i].loosens)
-            fail_msg("%s -> %s: %d\n%s", data_set[i].from, data_set[i].to,
-                     loosens, out.data);
-        buf_free(&out);
-        policy_unref(b);
-    }
-    policy_unref(a);
+    try_changes(data_set, sizeof(data_set) / sizeof(data_set[0]));
+}
+
+static void diff_tells_changes_of_signals(void **state)
+{
+    static const struct change data_set[] = {
+        {"\"tcf\": \"enforce\"}",
+         "\"tcf\": \"enforce\", \"headers\": {\"A\": {\"then\": \"deny\"}}}",
+         "change: which headers or fields of your own say no", true},
+        {"\"tcf\": \"enforce\"}",
+         "\"tcf\": \"enforce\", \"from_properties\": {\"consent\": \"a\"}}",
+         "change: where the app passes on GPC, DNT or consent", true},
+        {"\"tcf\": \"enforce\"}", "\"tcf\": {\"max_age\": \"P1M\"}}",
+         "less:   a TC string counts for ", false},
+        {"\"tcf\": \"enforce\"}", "\"tcf\": {\"require_disclosed\": false}}",
+         "more:   TC strings count without a list of vendors shown", true},
+        {"\"tcf\": [1, 8]",
+         "\"tcf\": {\"purposes\": [1, 8], \"legitimate_interest\": [8]}",
+         "change: what counts as a yes", true},
+    };
+
+    (void)state;
+    try_changes(data_set, sizeof(data_set) / sizeof(data_set[0]));
 }
 
 /* An event taken away may fall to a wildcard that sends more. */
@@ -183,6 +213,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(diff_tells_loosening_from_tightening),
+        cmocka_unit_test(diff_tells_changes_of_signals),
         cmocka_unit_test(diff_sees_events_fall_to_a_wildcard),
         cmocka_unit_test(diff_tells_recipients),
         cmocka_unit_test(words_tell_the_officer),
