@@ -213,6 +213,24 @@ struct batch_text {
 
 enum status batch_put(struct audit_log *l, struct batch_text *t) MUST_CHECK;
 
+/* log_rows.c: which rows of a segment a record counted, and whether these are
+ * they. Of the newest, the last ROWS_CHECKED_MAX are looked at. */
+#define ROWS_CHECKED_MAX (UINT64_C(1) << 21)
+struct row_batch {
+    uint64_t index, first, count; /* record; rows of its segment */
+    char root[44];                /* base64 */
+};
+struct row_batches {
+    struct row_batch *list;
+    size_t count, room;
+    uint64_t rows;
+};
+enum status rows_note(struct row_batches *b, uint64_t index, uint64_t count,
+                      struct slice root) MUST_CHECK;
+void rows_forget(struct row_batches *b);
+/* Errors: ST_CORRUPT (they are not; the record is named in the log), ST_IO. */
+enum status rows_check(const struct row_batches *b, int fd) MUST_CHECK;
+
 /* log_recover.c */
 enum status recover_read(struct audit_log *l,
                          struct audit_recovery *out) MUST_CHECK;

@@ -18,9 +18,11 @@ struct scan {
     struct audit_log *l;
     struct audit_recovery *found;
     struct audit_names names;
-    uint64_t segment_rows; /* rows of this segment's records */
-    uint64_t good;         /* bytes of this segment's good lines */
-    bool bad;              /* a bad line was seen */
+    uint64_t segment_rows;      /* rows of this segment's records */
+    struct row_batches batches; /* of this segment, and which are theirs */
+    bool is_last;
+    uint64_t good; /* bytes of this segment's good lines */
+    bool bad;      /* a bad line was seen */
     bool any_batch;
     uint64_t no_rows_to; /* where the last file without rows ends */
 };
@@ -117,13 +119,19 @@ static enum status read_batch(struct scan *c, struct slice d, struct slice why)
     field_counts(field_after(d, "\"cum\":{"), &c->l->cum);
     read_optouts(c, d);
     c->any_batch = true;
-    c->segment_rows += field_number(field_after(d, "\"n\":"));
+    uint64_t rows = field_number(field_after(d, "\"n\":"));
+    c->segment_rows += rows;
     tag = field_text(tag);
     if (tag.len > 0 && tag.len < sizeof(c->l->last_tag)) {
         memset(c->l->last_tag, 0, sizeof(c->l->last_tag));
         memcpy(c->l->last_tag, tag.at, tag.len);
     }
-    enum status st = note_pruned_policy(c->l, d, why);
+    enum status st = ST_OK;
+    if (c->is_last)
+        st = rows_note(&c->batches, c->l->next_index, rows,
+                       field_text(field_after(d, "\"root\":\"")));
+    if (st == ST_OK)
+        st = note_pruned_policy(c->l, d, why);
     if (st != ST_OK)
         return st;
     if (site.at != NULL)
@@ -212,6 +220,7 @@ static enum status read_last(struct scan *c, uint64_t first)
     struct audit_log *l = c->l;
     enum status st = segment_open(l, first);
 
+    c->is_last = true;
     if (st == ST_OK)
         st = read_file(c, l->seg.path);
     if (st != ST_OK)
@@ -219,6 +228,9 @@ static enum status read_last(struct scan *c, uint64_t first)
     uint64_t rows = c->segment_rows * ROW_BYTES;
     if (l->rows.size < rows)
         return ST_CORRUPT;
+    st = rows_check(&c->batches, l->rows.fd);
+    if (st != ST_OK)
+        return st;
     c->found->cut_bytes += l->seg.size - c->good;
     c->found->rows_cut += l->rows.size - rows;
     st = cut(&l->rows, rows);
@@ -313,5 +325,6 @@ enum status recover_read(struct audit_log *l, struct audit_recovery *out)
     l->synced = l->next_index;
     free(list);
     free(c.names.list);
+    rows_forget(&c.batches);
     return st;
 }
