@@ -203,6 +203,12 @@ audit: packages-audit
 	@ROUNDS=$(if $(filter command line,$(origin ROUNDS)),$(ROUNDS),500) \
 	 python3 tests/fault/audit.py $(BUILD) $(PART)
 
+## make audit-search  the slowest search over 10,000,000 decisions
+.PHONY: audit-search
+audit-search:
+	@$(MAKE) --no-print-directory $(BUILD)/fault/search_bench
+	@$(BUILD)/fault/search_bench
+
 ## make r33        past epochs cannot be made again
 r33: packages-test
 	@$(MAKE) --no-print-directory all fault-tools

@@ -49,7 +49,9 @@ static const struct {
     {"audit hold set", ROLE_OFFICER, false, call_hold_set},
     {"audit hold lift", ROLE_OFFICER, false, call_hold_lift},
     {"audit hold list", READERS, false, call_hold_list},
+    {"audit settle", ROLE_AUDITOR | ROLE_OFFICER, false, call_audit_settle},
     {"audit read", ROLE_AUDITOR | ROLE_OFFICER, false, call_audit_read},
+    {"audit person", ROLE_OFFICER, true, call_audit_person},
 };
 #define TABLE_SIZE (sizeof(table) / sizeof(table[0]))
 

@@ -310,7 +310,7 @@ enum status audit_start(struct audit_log *l, const struct audit_recovery *found,
 }
 
 /* Put an item at the queue's end. False when the log is stopping. */
-static bool push(struct audit_log *l, struct audit_item *it, bool hurry)
+bool log_push(struct audit_log *l, struct audit_item *it, bool hurry)
 {
     if (l->stopping)
         return false;
@@ -339,7 +339,7 @@ static enum status push_rows(struct audit_log *l, struct group *g,
     it->sequence = sequence;
     it->mono_ms = mono_ms;
     pthread_mutex_lock(&l->lock);
-    pushed = push(l, it, false);
+    pushed = log_push(l, it, false);
     if (pushed && l->oldest_mono == 0)
         l->oldest_mono = mono_ms;
     pthread_mutex_unlock(&l->lock);
@@ -417,7 +417,7 @@ enum status audit_append(struct audit_log *l, const struct audit_entry *e,
         return ST_NOMEM;
     it->waiter = wait ? &w : NULL;
     pthread_mutex_lock(&l->lock);
-    if (!push(l, it, wait)) {
+    if (!log_push(l, it, wait)) {
         st = ST_CLOSED;
         free(it);
     }

@@ -258,6 +258,9 @@ enum status publish_start(struct audit_log *l) MUST_CHECK;
 /* After the audit's thread has ended: the rest is signed. */
 void publish_stop(struct audit_log *l);
 
+/* log.c. Under `lock`; false: the log is closing, `it` stays the caller's. */
+bool log_push(struct audit_log *l, struct audit_item *it, bool hurry);
+
 /* log_thread.c. Take a record into account that orders something. */
 void log_orders(struct audit_log *l, uint64_t index, int64_t t_ms,
                 struct slice act, struct slice why, struct slice d);

@@ -141,7 +141,10 @@ static enum status work(struct audit_log *l, struct audit_item *items,
 
     for (struct audit_item *it = items; it != NULL && st == ST_OK;
          it = it->next)
-        st = it->group != NULL ? take_rows(l, it) : take_entry(l, it);
+        if (it->group != NULL)
+            st = take_rows(l, it);
+        else if (it->act != RECORD_ACT_COUNT) /* else audit_settle() */
+            st = take_entry(l, it);
     if (st == ST_OK)
         st = do_timers(l, last);
     if (st == ST_OK && last)

@@ -3,6 +3,7 @@
  * hole. */
 #include "prune_internal.h"
 
+#include "lethe/gateway/audit/search.h"
 #include "lethe/gateway/file.h"
 
 #include <errno.h>
@@ -33,7 +34,11 @@ static enum status remove_going(const char *folder, enum prune_layer layer,
     char path[PRUNE_PATH_MAX];
 
     prune_path(folder, layer, first, GOING, path);
-    return unlink(path) == 0 ? sync_part(folder, layer) : ST_IO;
+    enum status st =
+        layer == PRUNE_RECORDS ? audit_index_remove(folder, first) : ST_OK;
+    if (st == ST_OK)
+        st = unlink(path) == 0 ? sync_part(folder, layer) : ST_IO;
+    return st;
 }
 
 static enum status remove_file(const char *folder, enum prune_layer layer,

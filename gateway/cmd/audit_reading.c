@@ -9,13 +9,22 @@
 #include "lethe/gateway/state.h"
 #include "lethe/gateway/system_clock.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
-#define MEMBERS_MAX    256u
+#define MEMBERS_MAX    320u
 #define RECEIPT_DIGITS 16u
 
-static int note_for_later(const struct conf *c, bool rows, struct slice by)
+/* "by" and "count", as both ways write them. */
+static void put_members(const struct cmd_reading *r, struct buf *out)
+{
+    buf_printf(out, "\"by\":%.*s", SLICE_ARG(r->by));
+    if (r->counted)
+        buf_printf(out, ",\"count\":%" PRIu64, r->count);
+}
+
+static int note_for_later(const struct conf *c, const struct cmd_reading *r)
 {
     struct state *state = NULL;
     enum state_fault fault;
@@ -25,13 +34,14 @@ static int note_for_later(const struct conf *c, bool rows, struct slice by)
         return cmd_fail(CMD_WRONG, "%s: %s", c->state_dir,
                         state_fault_text(fault));
     buf_init(&members, MEMBERS_MAX);
-    buf_printf(&members, "\"of\":\"%s\",\"by\":%.*s", rows ? "rows" : "records",
-               SLICE_ARG(by));
+    buf_printf(&members, "\"of\":\"%s\",", r->rows ? "rows" : "records");
+    put_members(r, &members);
     buf_put_char(&members, '\0');
     enum status st =
         members.failed
             ? ST_LIMIT
-            : pending_add(c->state_dir, RECORD_AUDIT_READ, "ticket:search",
+            : pending_add(c->state_dir, RECORD_AUDIT_READ,
+                          r->taken_away ? "ticket:export" : "ticket:search",
                           members.data, system_clock()->wall_ms(NULL));
     buf_free(&members);
     state_close(state);
@@ -45,8 +55,8 @@ static int note_for_later(const struct conf *c, bool rows, struct slice by)
     return CMD_OK;
 }
 
-int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
-                     struct slice by)
+int cmd_note_reading_of(const struct cmd_line *l, const struct conf *c,
+                        const struct cmd_reading *r)
 {
     struct control_answer answer;
     char socket[CONF_PATH_MAX];
@@ -58,15 +68,17 @@ int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
         return code;
     control_answer_init(&answer);
     buf_init(&args, MEMBERS_MAX);
-    buf_printf(&args, "{\"rows\":%s,\"by\":%.*s}", rows ? "true" : "false",
-               SLICE_ARG(by));
+    buf_printf(&args, "{\"rows\":%s,\"export\":%s,", r->rows ? "true" : "false",
+               r->taken_away ? "true" : "false");
+    put_members(r, &args);
+    buf_put_char(&args, '}');
     enum status st = args.failed || !state_path(c, "control.sock", socket)
                          ? ST_LIMIT
                          : control_ask_as(socket, "audit read",
                                           buf_slice(&args), token, &answer);
     code = st == ST_OK && answer.exit == CMD_OK ? CMD_OK : CMD_WRONG;
     if (st == ST_UNKNOWN && token == NULL)
-        code = note_for_later(c, rows, by);
+        code = note_for_later(c, r);
     else if (code != CMD_OK)
         (void)cmd_fail(code, "the gateway did not record this search, so "
                              "nothing is shown");
@@ -74,6 +86,13 @@ int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
     control_answer_free(&answer);
     secret_free(token);
     return code;
+}
+
+int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
+                     struct slice by)
+{
+    return cmd_note_reading_of(l, c,
+                               &(struct cmd_reading){.rows = rows, .by = by});
 }
 
 int cmd_audit_folder(const struct conf *c, char out[CONF_PATH_MAX])

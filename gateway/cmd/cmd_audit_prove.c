@@ -3,7 +3,7 @@
 #include "audit_check.h"
 
 #include "lethe/gateway/audit/prove.h"
-#include "lethe/gateway/audit/read.h"
+#include "lethe/gateway/audit/search.h"
 #include "lethe/gateway/file.h"
 #include "lethe/gateway/keys/keyfile.h"
 
@@ -148,6 +148,16 @@ static enum status write_row(void *ctx, const struct proved_row *row)
     return p->code == CMD_OK ? ST_OK : ST_END;
 }
 
+/* The reading was written down before: cmd_note_reading(). */
+static enum status find(const struct proving *p, const struct audit_query *q,
+                        bool (*line)(void *ctx, struct slice line), void *ctx)
+{
+    struct audit_found found;
+
+    return audit_search(p->folder, q, &(struct audit_reader){NULL, line, ctx},
+                        &found);
+}
+
 static bool any_line(void *ctx, struct slice line)
 {
     (void)line;
@@ -160,10 +170,9 @@ static int not_found(const struct proving *p, const char *what)
 {
     const struct audit_query q = {
         .rule = -1, .reason = -1, .act = "audit.prune", .format = AUDIT_JSONL};
-    uint64_t count = 0;
     bool pruned = false;
 
-    enum status st = audit_search(p->folder, &q, any_line, &pruned, &count);
+    enum status st = find(p, &q, any_line, &pruned);
     if (st != ST_OK)
         return say(p, st, "the log");
     if (pruned)
@@ -186,9 +195,8 @@ static int prove_receipt(struct proving *p)
                                   .ev = p->ev,
                                   .rows = true,
                                   .format = AUDIT_JSONL};
-    uint64_t found = 0;
 
-    enum status st = audit_search(p->folder, &q, note_record, p, &found);
+    enum status st = find(p, &q, note_record, p);
     if (st != ST_OK)
         return say(p, st, "the log");
     if (p->record_count == 0)
@@ -233,10 +241,9 @@ static int prove_person(struct proving *p, const char *commitment)
     const struct audit_query q = {
         .rule = -1, .reason = -1, .act = "optout.set", .format = AUDIT_JSONL};
     struct wanted w = {.found = false};
-    uint64_t count = 0;
 
     (void)snprintf(w.sub, sizeof(w.sub), "\"sub\":\"%s\"", commitment);
-    enum status st = audit_search(p->folder, &q, look, &w, &count);
+    enum status st = find(p, &q, look, &w);
     if (st != ST_OK)
         return say(p, st, "the log");
     return w.found ? prove_record(p, w.index, "")

@@ -1,4 +1,4 @@
-/* The verifier against logs that somebody changed, and the search. */
+/* The verifier against logs that somebody changed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -370,129 +370,6 @@ static void an_unfinished_end_is_no_fault(void **state)
     put_back(f);
 }
 
-struct hits {
-    unsigned count;
-    char last[600];
-};
-
-static bool take_hit(void *ctx, struct slice line)
-{
-    struct hits *h = ctx;
-
-    h->count++;
-    (void)snprintf(h->last, sizeof(h->last), "%.*s", SLICE_ARG(line));
-    return true;
-}
-
-static struct hits search(struct fixture *f, struct audit_query q)
-{
-    struct hits h = {.count = 0};
-    uint64_t found;
-
-    assert_int_equal(audit_search(f->folder, &q, take_hit, &h, &found), ST_OK);
-    assert_int_equal(found, h.count - (q.format == AUDIT_CSV && h.count > 0));
-    return h;
-}
-
-#define ANY .rule = -1, .reason = -1
-
-static void search_filters_records(void **state)
-{
-    struct fixture *f = *state;
-
-    assert_int_equal(search(f, (struct audit_query){ANY}).count, line_count());
-    assert_int_equal(search(f, (struct audit_query){ANY, .act = "batch"}).count,
-                     BATCHES + 1);
-    assert_int_equal(search(f, (struct audit_query){ANY, .site = "shop"}).count,
-                     BATCHES / 2);
-    assert_int_equal(
-        search(f, (struct audit_query){.rule = 6, .reason = -1}).count,
-        BATCHES);
-    assert_int_equal(
-        search(f, (struct audit_query){.rule = 6, .reason = REASON_GPC}).count,
-        0);
-    assert_int_equal(
-        search(f, (struct audit_query){ANY, .from_ms = T0 + 1, .to_ms = T0 + 2})
-            .count,
-        0);
-    struct hits h = search(
-        f, (struct audit_query){ANY, .act = "gate.stop", .format = AUDIT_CSV});
-    assert_int_equal(h.count, 2);
-    assert_non_null(strstr(h.last, ",gate.stop,gw:gw1,boot,ok,\"{}\""));
-}
-
-static void search_filters_decisions(void **state)
-{
-    struct fixture *f = *state;
-    struct audit_query q = {ANY, .rows = true};
-
-    assert_int_equal(search(f, q).count, 5 * BATCHES);
-    q.reason = REASON_GPC;
-    assert_int_equal(search(f, q).count, BATCHES);
-    q.site = "mixbot";
-    assert_int_equal(search(f, q).count, BATCHES / 2);
-    q.limit = 2;
-    assert_int_equal(search(f, q).count, 2);
-    struct hits h = search(f, (struct audit_query){ANY, .rows = true, .ev = 201,
-                                                   .act = "cleared-minimised"});
-    assert_string_equal(
-        h.last, "{\"i\":6,\"t\":\"2026-11-22T09:00:01.000Z\",\"site\":\"shop\""
-                ",\"act\":\"cleared-minimised\",\"rule\":4,\"reason\":\"none\","
-                "\"source\":\"plain\",\"destinations\":1,"
-                "\"ev\":\"00000000000000c9\","
-                "\"classes\":[\"identifier\",\"url\"]}");
-    h = search(f, (struct audit_query){ANY, .rows = true, .ev = 201,
-                                       .format = AUDIT_CSV});
-    assert_int_equal(h.count, 3);
-}
-
-/* Bit k of a row is the k-th destination of the policy in force then. */
-static void search_filters_by_destination(void **state)
-{
-    struct fixture *f = *state;
-    struct audit_query q = {ANY, .rows = true, .destination = "file"};
-
-    assert_int_equal(search(f, q).count, 2 * BATCHES); /* sets 2 and 3 */
-    q.destination = "store";
-    assert_int_equal(search(f, q).count, 4 * BATCHES); /* sets 1 and 3 */
-    q.site = "shop";
-    assert_int_equal(search(f, q).count, 2 * BATCHES);
-    q.destination = "fil";
-    assert_int_equal(search(f, q).count, 0);
-    q = (struct audit_query){ANY, .destination = "store"};
-    assert_int_equal(search(f, q).count, BATCHES); /* delivery records */
-    q.destination = "tore";
-    assert_int_equal(search(f, q).count, 0);
-}
-
-static void search_speaks_words(void **state)
-{
-    struct hits h = search(
-        *state, (struct audit_query){ANY, .rows = true, .ev = 201,
-                                     .act = "dropped", .format = AUDIT_TEXT});
-
-    assert_string_equal(h.last, "2026-11-22T09:00:01.000Z shop dropped file, "
-                                "rule 5, gpc, from plain, receipt "
-                                "00000000000000c9");
-    h = search(*state, (struct audit_query){ANY, .act = "gate.stop",
-                                            .format = AUDIT_TEXT});
-    assert_int_equal(h.count, 1);
-    assert_non_null(strstr(h.last, "Z gate.stop gw:gw1 boot ok {}"));
-}
-
-/* From then on, before then: neighbours meet without sharing a record. */
-static void search_times_meet(void **state)
-{
-    struct fixture *f = *state;
-    const int64_t middle = T0 + 3000;
-    struct audit_query before = {ANY, .to_ms = middle};
-    struct audit_query after = {ANY, .from_ms = middle};
-
-    assert_int_equal(search(f, before).count + search(f, after).count,
-                     line_count());
-    assert_true(search(f, before).count > 0 && search(f, after).count > 0);
-}
-
 /* Checkpoints of tests/data/audit/vectors.json, without their signatures. */
 #define LOG7 "tests/data/audit/log7"
 #define CHECKPOINT7                                                            \
@@ -628,11 +505,6 @@ int main(void)
         cmocka_unit_test(r58_each_byte_is_bound_by_a_checkpoint),
         cmocka_unit_test(a_checkpoint_has_one_spelling),
         cmocka_unit_test(a_log_without_its_beginning_has_no_checkpoint),
-        cmocka_unit_test(search_filters_records),
-        cmocka_unit_test(search_filters_decisions),
-        cmocka_unit_test(search_filters_by_destination),
-        cmocka_unit_test(search_speaks_words),
-        cmocka_unit_test(search_times_meet),
     };
 
     return cmocka_run_group_tests(tests, make_log, drop_log);

@@ -22,7 +22,7 @@ call_fn call_request_open, call_request_list, call_request_extend,
     call_request_close;
 call_fn call_subject_find, call_subject_export, call_subject_erase;
 call_fn call_site_list, call_site_retire;
-call_fn call_audit_read, call_audit_prune;
+call_fn call_audit_settle, call_audit_read, call_audit_person, call_audit_prune;
 call_fn call_hold_set, call_hold_lift, call_hold_list;
 
 /* The lists of tokens and sites, for commands without a gateway, too. */

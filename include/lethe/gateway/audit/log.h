@@ -167,6 +167,9 @@ struct audit_entry {
  * ST_IO (not on disk; where the disk is full the record may still follow). */
 enum status audit_append(struct audit_log *l, const struct audit_entry *e,
                          bool wait, uint64_t *out_index) MUST_CHECK;
+/* Wait until all that was appended before is in the files, for whoever is
+ * about to read them. Errors: ST_NOMEM, ST_CLOSED, ST_IO. */
+enum status audit_settle(struct audit_log *l) MUST_CHECK;
 
 /* Age in ms of the oldest row that is in no synced batch record yet, 0 when
  * none waits; for lethe_audit_lag and readiness. (Not the time since the last

@@ -1,4 +1,4 @@
-/* read.h - reading the audit log: `audit search` and `audit verify --rows`.
+/* read.h - reading the audit log: `audit verify --rows`.
  * Shares no code with the writer but row.h and audit_codes.h. */
 #ifndef LETHE_GATEWAY_AUDIT_READ_H
 #define LETHE_GATEWAY_AUDIT_READ_H
@@ -8,29 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum audit_format { AUDIT_JSONL, AUDIT_CSV, AUDIT_TEXT };
-
-struct audit_query {
-    int64_t from_ms, to_ms;  /* from then on, before then; 0 = open end */
-    const char *act;         /* record act or row act name; NULL = any */
-    int rule, reason;        /* -1 = any */
-    uint64_t ev;             /* receipt; 0 = any */
-    const char *site;        /* label; NULL = any */
-    const char *destination; /* name; NULL = any. Decisions: those that are of
-                                it, by the policy.load in force then. Records:
-                                those whose d names it. */
-    bool rows;               /* search decisions, else records */
-    enum audit_format format;
-    unsigned limit; /* results; 0 = no limit */
-};
-
-/* Append matches to `out` by calling `line` for each; stops when it returns
- * false. *out_found counts. Errors: ST_IO, ST_CORRUPT. */
-typedef bool audit_line_fn(void *ctx, struct slice line);
-enum status audit_search(const char *folder, const struct audit_query *q,
-                         audit_line_fn *line, void *ctx,
-                         uint64_t *out_found) MUST_CHECK;
 
 /* A checkpoint (C2SP tlog-checkpoint, three lines): which log, how many
  * records, and the root of their RFC 6962 tree. Whoever keeps one elsewhere

@@ -10,13 +10,14 @@
 #include "lethe/policy/base/slice.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define CMD_OK              0
 #define CMD_WRONG           1
 #define CMD_INCOMPLETE      2
 #define CMD_USAGE           3
 
-#define CMD_OPTIONS_MAX     16u
+#define CMD_OPTIONS_MAX     24u
 #define CMD_POSITIONALS_MAX 64u
 
 struct cmd_option {    /* what a command accepts besides --json and --help */
@@ -64,9 +65,18 @@ int cmd_ask(const struct cmd_line *l, struct slice args,
 int cmd_read_token(const struct cmd_line *l, char **out);
 
 /* Somebody is about to read the audit log: recorded, or noted for the next
- * start. `by` is a JSON array of what is asked by, never for which value
- * (call_audit_read() knows the words). Returns CMD_OK, or an exit code after
- * saying why nothing may be shown. */
+ * start. Returns CMD_OK, or an exit code after saying why nothing may be
+ * shown. */
+struct cmd_reading {
+    bool rows;       /* decisions, else records */
+    bool taken_away; /* `audit export` */
+    bool counted;    /* `count` results are to be shown */
+    uint64_t count;
+    struct slice by; /* a JSON array of what is asked by, never for which value
+                        (call_audit_read() knows the words) */
+};
+int cmd_note_reading_of(const struct cmd_line *l, const struct conf *c,
+                        const struct cmd_reading *r);
 int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
                      struct slice by);
 /* 16 hex digits, as `Lethe-Receipt` and searches print them: CMD_OK, or
