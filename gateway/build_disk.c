@@ -1,6 +1,7 @@
 /* build_disk.c - the part of start-up that reads what lies on disk: keys,
  * state, opt-outs, audit, journal. */
 #include "lethe/gateway/build.h"
+#include "lethe/gateway/key_change.h"
 #include "lethe/gateway/rights/register.h"
 
 #include "lethe/gateway/keys/keyfile.h"
@@ -211,7 +212,7 @@ static int open_stores(struct gateway *g, const struct conf *c,
     char path[CONF_PATH_MAX];
 
     if (!state_path(c, SPOOL_KEYS_FILE, path) ||
-        spool_keys_open(path, g->master, &g->spool_keys) != ST_OK)
+        keys_open_spool(g, c, path) != ST_OK)
         return build_refuse(path, "cannot be opened with this master key");
     if (!state_path(c, "journal", path) ||
         journal_open(path, &limits, &g->journal, out_found) != ST_OK)

@@ -19,6 +19,8 @@ static const struct {
     {"status", READERS, false, call_status},
     {"reload", ROLE_OPERATOR, false, call_reload},
     {"keys status", READERS, false, call_keys_status},
+    {"keys rotate", ROLE_OPERATOR, false, call_keys_rotate},
+    {"keys destroy", ROLE_OPERATOR, false, call_keys_destroy},
     {"retention status", READERS, false, call_retention_status},
     {"retention run", ROLE_OPERATOR, false, call_retention_run},
     {"spool status", READERS, false, call_spool_status},

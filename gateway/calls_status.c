@@ -253,28 +253,3 @@ void call_reload(struct gateway *g, const struct control_call *call,
     buf_put_char(&out->data, '}');
     out->exit = st == ST_OK ? 0 : 1;
 }
-
-void call_keys_status(struct gateway *g, const struct control_call *call,
-                      struct control_answer *out)
-{
-    char master[13], optout[13];
-    unsigned live = 0;
-    struct spool_key key;
-
-    (void)call;
-    key_id_text(g->master, master);
-    key_id_text(g->optout_key, optout);
-    while (spool_keys_each(g->spool_keys, live, &key) == ST_OK)
-        live++;
-    buf_printf(&out->text,
-               "master key %s\nopt-out key %s\nepochs kept in %s, next "
-               "rotation or day change in %lld s\nspool keys alive: %u\n",
-               master, optout, epoch_place_name(epochs_place(g->epochs)),
-               (long long)((g->world->valid_until_ms - gateway_now(g)) / 1000),
-               live);
-    buf_printf(&out->data,
-               "{\"master\":\"%s\",\"optout\":\"%s\",\"epoch_store\":\"%s\","
-               "\"next_ms\":%lld,\"spool_keys\":%u}",
-               master, optout, epoch_place_name(epochs_place(g->epochs)),
-               (long long)g->world->valid_until_ms, live);
-}

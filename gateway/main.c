@@ -27,6 +27,11 @@ static const struct cmd_option purge_options[] = {
     {"--site", "NAME", "which site; may be left out when there is one"},
     {"--dead", NULL, "the dead letters instead of what waits"},
 };
+static const struct cmd_option rotate_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--exposed", NULL, "somebody may have had the old one: mark a breach"},
+};
 static const struct cmd_option subject_options[] = {
     CMD_CONFIG_OPTION,
     CMD_TOKEN_OPTION,
@@ -236,6 +241,10 @@ const struct cmd cmd_table[] = {
      cmd_remote},
     {"keys status", "", "Ids and ages of keys and epochs.", OPTIONS(asking),
      cmd_remote},
+    {"keys rotate", "", "A new master key; all epochs begin anew.",
+     OPTIONS(rotate_options), cmd_remote},
+    {"keys destroy", "", "Destroy the epochs' secrets now; new ones begin.",
+     OPTIONS(asking), cmd_remote},
     {"spool status", "", "What waits for delivery.", OPTIONS(asking),
      cmd_remote},
     {"spool dead", "", "Dead letters: cause, status, age.", OPTIONS(asking),

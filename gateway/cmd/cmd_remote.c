@@ -36,6 +36,8 @@ int cmd_remote(const struct cmd *self, int argc, char **argv)
         put_member(&args, positional_name(self), l.positionals[0]);
     if (cmd_value(&l, "--dead") != NULL)
         buf_printf(&args, "%s\"dead\":true", args.len > 1 ? "," : "");
+    if (cmd_value(&l, "--exposed") != NULL)
+        buf_printf(&args, "%s\"exposed\":true", args.len > 1 ? "," : "");
     buf_put_char(&args, '}');
     code = args.failed ? cmd_fail(CMD_USAGE, "arguments are too long")
                        : cmd_ask(&l, buf_slice(&args), NULL);

@@ -345,6 +345,48 @@ enum status keyfile_create(const char *path)
     return ST_IO;
 }
 
+static bool next_name(const char *path, char out[PATH_MAX])
+{
+    int n = snprintf(out, PATH_MAX, "%s" KEYFILE_NEXT, path);
+
+    return n > 0 && n < PATH_MAX;
+}
+
+enum status keyfile_next_create(const char *path)
+{
+    char next[PATH_MAX];
+
+    if (!next_name(path, next))
+        return ST_IO;
+    (void)unlink(next); /* of a rotation that failed in this process */
+    return keyfile_create(next) == ST_OK ? ST_OK : ST_IO;
+}
+
+void keyfile_next_forget(const char *path)
+{
+    char next[PATH_MAX];
+
+    if (next_name(path, next))
+        (void)unlink(next);
+}
+
+/* Through a descriptor that outlives the name. */
+enum status keyfile_next_use(const char *path)
+{
+    static const char zeros[FILE_BYTES_MAX];
+    char next[PATH_MAX], folder[PATH_MAX];
+    const char *name;
+    int old = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool good = next_name(path, next) && split_path(path, folder, &name) &&
+                rename(next, path) == 0 && sync_folder(folder);
+
+    if (old >= 0 && good)
+        good = write_whole(old, zeros, sizeof(zeros)) && fsync(old) == 0;
+    if (old >= 0 && close(old) != 0)
+        good = false;
+    return good ? ST_OK : ST_IO;
+}
+
 void key_id_text(const uint8_t key[KEY_BYTES], char out[13])
 {
     static const char label[] = "lethe.key.id.v1";

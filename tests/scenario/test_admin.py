@@ -14,6 +14,7 @@ READERS = {"auditor", "officer", "operator"}
 LOCAL = set()  # the control socket's own user only
 CALLS = {
     "status": READERS, "reload": {"operator"}, "keys/status": READERS,
+    "keys/rotate": {"operator"}, "keys/destroy": {"operator"},
     "retention/status": READERS, "retention/run": {"operator"},
     "spool/status": READERS, "spool/dead": READERS, "spool/replay": {"operator"},
     "spool/purge": {"operator"}, "destination/list": READERS,

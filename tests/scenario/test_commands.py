@@ -18,6 +18,8 @@ GATEWAY = {
     "reload": ([], 0, 1, b""),
     "status": ([], 0, 1, b""),
     "keys status": ([], 0, 1, b""),
+    "keys rotate": ([], 0, 1, b""),
+    "keys destroy": ([], 0, 1, b""),
     "retention status": ([], 0, 1, b""),
     "retention run": ([], 0, 1, b""),
     "spool status": ([], 0, 1, b""),

@@ -10,7 +10,8 @@
 typedef void call_fn(struct gateway *g, const struct control_call *call,
                      struct control_answer *out);
 
-call_fn call_status, call_reload, call_keys_status;
+call_fn call_status, call_reload;
+call_fn call_keys_status, call_keys_rotate, call_keys_destroy;
 call_fn call_retention_status, call_retention_run;
 call_fn call_spool_status, call_spool_dead, call_spool_replay, call_spool_purge;
 call_fn call_destination_list, call_destination_test, call_destination_pause,

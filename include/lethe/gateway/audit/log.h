@@ -65,6 +65,7 @@
     X(TOKEN_ADD, "token.add")                                                  \
     X(TOKEN_REVOKE, "token.revoke")                                            \
     X(SITE_RETIRE, "site.retire")                                              \
+    X(BREACH_MARK, "breach.mark")                                              \
     X(TLS_FAIL, "tls.fail")                                                    \
     X(CLOCK_STEP, "clock.step")                                                \
     X(SIGNER_GAP, "signer.gap")                                                \

@@ -44,6 +44,14 @@ const char *key_in_environment(void);
  * Errors: ST_EXISTS, ST_IO. */
 enum status keyfile_create(const char *path) MUST_CHECK;
 
+/* A rotation in steps that a crash may part: a new key beside the one in `path`
+ * (under its name and KEYFILE_NEXT); later it takes the old one's place, whose
+ * bytes are then overwritten; or it is forgotten. Errors: ST_IO. */
+#define KEYFILE_NEXT ".next"
+enum status keyfile_next_create(const char *path) MUST_CHECK;
+enum status keyfile_next_use(const char *path) MUST_CHECK;
+void keyfile_next_forget(const char *path);
+
 /* Id of a key for logs and records: 12 hex digits of its keyed hash. */
 void key_id_text(const uint8_t key[KEY_BYTES], char out[13]);
 
