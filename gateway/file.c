@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static enum status read_all(int fd, size_t max, struct buf *out)
@@ -112,4 +113,18 @@ enum status file_put(const char *path, unsigned mode, struct slice bytes)
 enum status file_replace(const char *path, struct slice bytes)
 {
     return file_put(path, 0600, bytes);
+}
+
+enum status file_make_folders(const char *base, char *path, unsigned mode)
+{
+    for (char *at = path + strlen(base) + 1; (at = strchr(at, '/')) != NULL;
+         at++) {
+        *at = '\0';
+        int rc = mkdir(path, mode);
+        int error = errno;
+        *at = '/';
+        if (rc != 0 && error != EEXIST)
+            return error == ENOSPC || error == EDQUOT ? ST_FULL : ST_IO;
+    }
+    return ST_OK;
 }

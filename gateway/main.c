@@ -114,7 +114,10 @@ static const struct cmd_option search_options[] = {
     {"--after", "PLACE", "go on behind this record, or decision (12.3)"},
     {"--reverse", NULL, "newest first"},
     {"--no-index", NULL, "believe no index: read every record"},
+    {"--tiles", "DIR", "the whole log as static files of tlog-tiles"},
 };
+/* The last one is of exports alone. */
+#define SEARCH_OPTION_COUNT (COUNT(search_options) - 1)
 static const struct cmd_option prune_options[] = {
     CMD_CONFIG_OPTION,
     CMD_TOKEN_OPTION,
@@ -191,10 +194,10 @@ const struct cmd cmd_table[] = {
      0, cmd_policy_draft},
     {"minimise", "[EVENTS]", "Clean old JSON Lines from standard input.",
      OPTIONS(minimise_options), cmd_minimise},
-    {"audit search", "", "Find records or decisions.", OPTIONS(search_options),
-     cmd_audit_search},
+    {"audit search", "", "Find records or decisions.", search_options,
+     SEARCH_OPTION_COUNT, cmd_audit_search},
     {"audit export", "", "The same as JSON Lines or CSV, for other programs.",
-     OPTIONS(search_options), cmd_audit_search},
+     OPTIONS(search_options), cmd_audit_export},
     {"audit verify", "[FOLDER]", "Check rows and totals of the audit log.",
      OPTIONS(verify_options), cmd_audit_verify},
     {"audit prove", "", "Make a proof of a decision or a record, to take away.",

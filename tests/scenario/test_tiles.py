@@ -133,6 +133,69 @@ class Tiles(Case):
         self.assertEqual(self.get(tlog.path(1, 0, size // 256)).status, 200)
 
 
+class Exported(Case):
+    def export(self, *words):
+        return self.g.run("audit", "export", "--tiles", self.out, *words)
+
+    def setUp(self):
+        super().setUp()
+        self.out = os.path.join(self.g.folder, "out")
+
+    def read(self, name):
+        with open(os.path.join(self.out, name), "rb") as f:
+            return f.read()
+
+    def test_the_files_are_what_is_served(self):
+        self.grow(300)
+        self.sign()
+        code, out, err = self.export("--json")
+        self.assertEqual(code, 0, err)
+        told = json.loads(out)
+        note = self.read("checkpoint").decode()
+        _, size, root = tlog.parse(note)
+        self.assertEqual((told["size"], told["minimum"]), (size, 0))
+        self.assertEqual(told["written"], told["tiles"] + told["bundles"] + 2)
+        lines = []
+        for n in range(0, size, 256):
+            name = tlog.path("entries", n // 256, min(256, size - n))
+            lines += tlog.unbundle(self.read(name))
+            self.assertEqual(self.read(name), self.get(name).body)
+            tile = tlog.path(0, n // 256, min(256, size - n))
+            self.assertEqual(self.read(tile), self.get(tile).body)
+        self.assertEqual(tlog.root([tlog.leaf(x) for x in lines]), root)
+        names = sorted(os.path.relpath(os.path.join(d, f), self.out)
+                       for d, _, files in os.walk(self.out) for f in files)
+        self.assertEqual(len(names), told["written"], names)
+
+    def test_it_is_recorded_and_works_without_a_gateway(self):
+        self.sign()
+        self.assertEqual(self.export()[0], 0)
+        reads = [r for r in map(json.loads, tlog.records(self.audit))
+                 if r["act"] == "audit.read"]
+        self.assertEqual([(r["why"], r["d"]["of"]) for r in reads],
+                         [("ticket:export", "records")])
+        self.g.stop()
+        code, out, err = self.export()
+        self.assertEqual(code, 0, err)
+        self.assertIn("its next start records", err)
+
+    def test_what_does_not_go_with_it_is_said(self):
+        self.sign()
+        for words in (("--act", "batch"), ("--rows",), ("--limit", "1")):
+            code, out, err = self.export(*words)
+            self.assertEqual(code, 3)
+            self.assertIn(words[0], err)
+        self.assertFalse(os.path.exists(self.out))
+        bearer = os.path.join(self.g.folder, "token")
+        with open(bearer, "w", encoding="ascii") as f:
+            f.write(token(self.g, "operator"))
+        os.chmod(bearer, 0o600)
+        self.assertEqual(self.export("--token-file", bearer)[0], 1)
+        self.assertFalse(os.path.exists(self.out))
+        code, out, err = self.g.run("audit", "search", "--tiles", self.out)
+        self.assertEqual(code, 3)
+
+
 class Readers(Case):
     def test_only_auditors_and_officers_may(self):
         self.sign()

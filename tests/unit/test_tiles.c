@@ -12,6 +12,7 @@
 #include "folder.h"
 #include "lethe/gateway/audit/leaves.h"
 #include "lethe/gateway/audit/tiles.h"
+#include "lethe/gateway/audit/tiles_export.h"
 #include "lethe/gateway/audit/tlog/tile.h"
 #include "lethe/gateway/file.h"
 
@@ -557,6 +558,146 @@ static void a_record_of_the_longest_size_is_taken_and_no_longer_one(
     leaves_close(l);
 }
 
+/* ---- exported
+ * ------------------------------------------------------------------ */
+
+static void sign(uint64_t size)
+{
+    static const uint8_t seed[NOTE_SEED_BYTES] = {1};
+    struct tiles *t = open_tiles(folder, UINT64_MAX);
+    struct tree_source s = tiles_tree(t);
+    struct checkpoint c = {.origin = SLICE("o/audit"), .size = size};
+    struct note_signer log;
+    struct buf text, note;
+    char path[128];
+
+    buf_init(&text, 1024);
+    buf_init(&note, 4096);
+    assert_int_equal(tree_root(&s, size, c.root), ST_OK);
+    assert_int_equal(note_signer_make(c.origin, NOTE_ED25519, seed, &log),
+                     ST_OK);
+    checkpoint_put(&c, &text);
+    buf_put(&note, buf_slice(&text));
+    buf_put_char(&note, '\n');
+    assert_int_equal(note_sign(&log, buf_slice(&text), 0, &note), ST_OK);
+    (void)snprintf(path, sizeof(path), "%s/checkpoint", folder);
+    assert_int_equal(file_put(path, 0600, buf_slice(&note)), ST_OK);
+    buf_free(&text);
+    buf_free(&note);
+    tiles_close(t);
+}
+
+static bool exported(const char *name, struct buf *out)
+{
+    char path[160];
+
+    (void)snprintf(path, sizeof(path), "%s/out/%s", folder, name);
+    return file_read(path, TILES_BYTES_MAX, out) == ST_OK;
+}
+
+static void assert_exported(const char *name, struct tiles *t)
+{
+    struct buf file, made;
+
+    buf_init(&made, TILES_BYTES_MAX);
+    assert_int_equal(get(t, name, RECORDS, &made), ST_OK);
+    if (!exported(name, &file))
+        fail_msg("%s is not there", name);
+    assert_true(slice_eq(buf_slice(&file), buf_slice(&made)));
+    buf_free(&file);
+    buf_free(&made);
+}
+
+static void an_export_has_every_file_and_grows(void **state)
+{
+    static const char *const names[] = {
+        "tile/0/000",           "tile/0/004",       "tile/0/005.p/20",
+        "tile/1/000.p/5",       "tile/entries/000", "tile/entries/004",
+        "tile/entries/005.p/20"};
+    struct tiles *t = open_tiles(folder, TILES_WORK_MAX);
+    struct tiles_exported done = {.size = 7};
+    struct buf file;
+    char out[128], line[] = "xxxx";
+
+    (void)state;
+    make_log();
+    (void)snprintf(out, sizeof(out), "%s/out", folder);
+    assert_int_equal(tiles_export(folder, out, &done), ST_UNKNOWN);
+    assert_true(done.size == 7);
+    sign(1030);
+    assert_int_equal(tiles_export(folder, out, &done), ST_OK);
+    assert_true(done.size == 1030 && done.minimum == 0);
+    assert_true(done.tiles == 5 + 1 && done.bundles == 5);
+    assert_true(done.written == 6 + 5 + 2);
+    sign(RECORDS);
+    assert_int_equal(tiles_export(folder, out, &done), ST_OK);
+    assert_true(done.size == RECORDS && done.tiles == 7 && done.bundles == 6);
+    /* Level 0: 4 and the rest; level 1; bundles alike; the checkpoint. */
+    assert_true(done.written == 2 + 1 + 2 + 1);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_exported(names[i], t);
+    assert_true(exported("minimum-index", &file));
+    assert_true(slice_eq(buf_slice(&file), SLICE("0\n")));
+    buf_free(&file);
+    /* What was damaged there is put right. */
+    append("out/tile/0/001", line);
+    assert_int_equal(tiles_export(folder, out, &done), ST_OK);
+    assert_true(done.written == 1);
+    assert_exported("tile/0/001", t);
+    tiles_close(t);
+}
+
+static void a_log_that_is_not_what_was_signed_is_not_exported(void **state)
+{
+    struct tiles_exported done;
+    struct buf file;
+    char out[128];
+
+    (void)state;
+    make_log();
+    sign(RECORDS);
+    (void)snprintf(out, sizeof(out), "%s/out", folder);
+    remove_file("seg/000000001024.jsonl");
+    add_records("seg/000000001024.jsonl", 1025, 1400); /* one is left out */
+    assert_int_equal(tiles_export(folder, out, &done), ST_MISMATCH);
+    assert_false(exported("checkpoint", &file));
+    buf_free(&file);
+    remove_file("seg/000000001024.jsonl");
+    assert_int_equal(tiles_export(folder, out, &done), ST_END);
+}
+
+static void a_pruned_log_is_exported_without_its_bundles(void **state)
+{
+    struct tiles *t = open_tiles(folder, TILES_WORK_MAX);
+    struct tiles_exported done;
+    struct buf file, tile;
+    char out[128];
+
+    (void)state;
+    make_log();
+    sign(RECORDS);
+    (void)snprintf(out, sizeof(out), "%s/out", folder);
+    buf_init(&tile, TILES_BYTES_MAX);
+    for (unsigned n = 0; n < 2; n++) {
+        assert_int_equal(
+            get(t, n == 0 ? "tile/0/000" : "tile/0/001", RECORDS, &tile),
+            ST_OK);
+        assert_int_equal(tile_write(folder, 0, n, 256, (uint8_t *)tile.data),
+                         ST_OK);
+    }
+    append("minimum-index", "512\n");
+    remove_file("seg/000000000000.jsonl");
+    assert_int_equal(tiles_export(folder, out, &done), ST_OK);
+    assert_true(done.minimum == 512 && done.tiles == 7 && done.bundles == 4);
+    assert_false(exported("tile/entries/001", &file));
+    buf_free(&file);
+    assert_true(exported("minimum-index", &file));
+    assert_true(slice_eq(buf_slice(&file), SLICE("512\n")));
+    buf_free(&file);
+    buf_free(&tile);
+    tiles_close(t);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -573,6 +714,9 @@ int main(void)
         CASE(a_minimum_that_is_no_number_is_refused),
         CASE(a_growing_log_is_read_on),
         CASE(a_new_segment_is_found),
+        CASE(an_export_has_every_file_and_grows),
+        CASE(a_log_that_is_not_what_was_signed_is_not_exported),
+        CASE(a_pruned_log_is_exported_without_its_bundles),
         CASE(a_record_of_the_longest_size_is_taken_and_no_longer_one),
     };
 

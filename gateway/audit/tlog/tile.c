@@ -49,21 +49,6 @@ static enum status read_exactly(const char *path, uint8_t *out, size_t len)
     return st;
 }
 
-/* The folders between `folder` and the file. */
-static enum status make_folders(const char *folder, char *path)
-{
-    for (char *at = path + strlen(folder) + 1; (at = strchr(at, '/')) != NULL;
-         at++) {
-        *at = '\0';
-        int rc = mkdir(path, FOLDER_MODE);
-        int error = errno;
-        *at = '/';
-        if (rc != 0 && error != EEXIST)
-            return error == ENOSPC || error == EDQUOT ? ST_FULL : ST_IO;
-    }
-    return ST_OK;
-}
-
 enum status tile_write(const char *folder, unsigned level, uint64_t number,
                        unsigned width, const uint8_t *hashes)
 {
@@ -76,7 +61,7 @@ enum status tile_write(const char *folder, unsigned level, uint64_t number,
     if (read_exactly(path, there, len) == ST_OK &&
         memcmp(there, hashes, len) == 0)
         return ST_OK;
-    enum status st = make_folders(folder, path);
+    enum status st = file_make_folders(folder, path, FOLDER_MODE);
     return st == ST_OK ? file_put(path, TILE_MODE,
                                   (struct slice){(const char *)hashes, len})
                        : st;

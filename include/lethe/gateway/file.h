@@ -24,4 +24,10 @@ enum status file_put(const char *path, unsigned mode,
 /* The same with mode 0600. */
 enum status file_replace(const char *path, struct slice bytes) MUST_CHECK;
 
+/* Make the folders that lie between `base`, which is there, and the file
+ * `path`, which begins with it. `path` is as before afterwards.
+ * Errors: ST_IO, ST_FULL. */
+enum status file_make_folders(const char *base, char *path,
+                              unsigned mode) MUST_CHECK;
+
 #endif

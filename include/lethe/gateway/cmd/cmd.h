@@ -114,7 +114,8 @@ cmd_fn cmd_person, cmd_request, cmd_subject, cmd_site, cmd_token,
 cmd_fn cmd_policy_check, cmd_policy_explain, cmd_policy_test, cmd_policy_diff,
     cmd_policy_show, cmd_policy_draft, cmd_minimise;
 cmd_fn cmd_audit_prune, cmd_audit_hold;
-cmd_fn cmd_audit_search, cmd_audit_verify, cmd_audit_check, cmd_audit_prove;
+cmd_fn cmd_audit_search, cmd_audit_export, cmd_audit_verify, cmd_audit_check,
+    cmd_audit_prove;
 cmd_fn cmd_audit_fork;
 
 /* The table, ended by .words == NULL: main.c. */
