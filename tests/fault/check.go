@@ -184,19 +184,22 @@ func (c counts) plus(d counts) counts {
 	return counts{c.In + d.In, c.Fwd + d.Fwd, c.Mod + d.Mod, c.Drop + d.Drop}
 }
 
+type details struct { // of a batch, or of an audit.prune
+	counts
+	N          int64
+	Root       *string
+	Cum        counts
+	Layer      string
+	From, To   int64
+	Cum0, Cum1 counts
+}
+
 type record struct {
 	V, I int64
 	T    string
 	Act  string
-	D    struct {
-		counts
-		N          int64
-		Root       *string
-		Cum        counts
-		Layer      string
-		From, To   interface{}
-		Cum0, Cum1 counts
-	}
+	Raw  json.RawMessage `json:"d"`
+	D    details         `json:"-"`
 }
 
 type folder struct {
@@ -239,6 +242,9 @@ func (f *folder) add(line []byte) {
 	var r record
 	i := f.first + int64(len(f.lines))
 	need(json.Unmarshal(line, &r), "record %d", i)
+	if r.Act == "batch" || r.Act == "audit.prune" {
+		need(json.Unmarshal(r.Raw, &r.D), "d of record %d", i)
+	}
 	must(r.V == 1 && r.I == i, "record %d says %d", i, r.I)
 	must(len(f.records) == 0 || r.T >= f.records[len(f.records)-1].T, "time of record %d", i)
 	f.lines, f.records = append(f.lines, line), append(f.records, r)
@@ -260,18 +266,23 @@ func (f folder) leaves(size int64) (s store) {
 	return
 }
 
-func integer(v interface{}) int64 {
-	n, ok := v.(float64)
-	must(ok, "not a number: %v", v)
-	return int64(n)
+// The totals before the first record: those of the signed order that ends
+// there. One that ends later may not have been carried out yet.
+func (f folder) totals(size int64) counts {
+	for _, r := range f.records {
+		if r.Act == "audit.prune" && r.D.Layer == "records" && r.I < size && r.D.To == f.first {
+			return r.D.Cum1
+		}
+	}
+	must(f.first == 0, "records below %d are gone, and nothing ordered it", f.first)
+	return counts{}
 }
 
-// What is missing was ordered to go: one past the newest record of a layer
-// that a record tells to delete, and the totals there.
-func (f folder) pruned(layer string, size int64) (to int64, cum counts) {
+// Rows of records below this one may be gone.
+func (f folder) rowsFrom(size int64) (to int64) {
 	for _, r := range f.records {
-		if r.Act == "audit.prune" && r.D.Layer == layer && r.I < size && integer(r.D.To) > to {
-			to, cum = integer(r.D.To), r.D.Cum1
+		if r.Act == "audit.prune" && r.D.Layer == "rows" && r.I < size && r.D.To > to {
+			to = r.D.To
 		}
 	}
 	return
@@ -279,13 +290,7 @@ func (f folder) pruned(layer string, size int64) (to int64, cum counts) {
 
 // Totals go on from one batch to the next, and rows lead to the roots.
 func (f folder) checkBatches(size int64) (batches, rows int64) {
-	toRecords, cum := f.pruned("records", size)
-	toRows, _ := f.pruned("rows", size)
-	must(f.first <= toRecords, "records below %d are gone, ordered is %d", f.first, toRecords)
-	if f.first < toRecords { // ordered, and not gone yet
-		cum = counts{}
-		must(f.first == 0, "records from %d on should be gone", f.first)
-	}
+	cum, toRows := f.totals(size), f.rowsFrom(size)
 	var data []byte
 	gone := false
 	next := 0
