@@ -1,6 +1,7 @@
 /* build_disk.c - the part of start-up that reads what lies on disk: keys,
  * state, opt-outs, audit, journal. */
 #include "lethe/gateway/build.h"
+#include "lethe/gateway/canary.h"
 #include "lethe/gateway/key_change.h"
 #include "lethe/gateway/rights/register.h"
 
@@ -49,6 +50,8 @@ static const char *site_label(void *ctx, uint64_t number)
 {
     const struct conf *c = ctx;
 
+    if (number == site_number(SLICE(CANARY_SITE_ID)))
+        return CANARY_SITE_NAME;
     for (unsigned i = 0; i < c->site_count; i++)
         if (site_number(slice_of(c->sites[i].id)) == number)
             return c->sites[i].name;

@@ -47,6 +47,8 @@ static const struct {
     {"subject accept-loss", 0, false, call_subject_accept_loss},
     {"site list", READERS, false, call_site_list},
     {"site retire", 0, false, call_site_retire},
+    {"audit canary", ROLE_OFFICER, true, call_audit_canary},
+    {"audit canary result", ROLE_OFFICER, false, call_audit_canary_result},
     {"audit prune", ROLE_OFFICER, false, call_audit_prune},
     {"audit hold set", ROLE_OFFICER, false, call_hold_set},
     {"audit hold lift", ROLE_OFFICER, false, call_hold_lift},

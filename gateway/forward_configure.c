@@ -12,6 +12,12 @@
 
 /* ---- making and freeing ---- */
 
+/* A built-in sink shares the threads of network destinations. */
+static enum destination_type type_of(const struct forward_destination *from)
+{
+    return from->builtin != NULL ? DESTINATION_HTTP : from->conf->type;
+}
+
 static void set_plan(struct destination *d)
 {
     const struct destination_plan *p =
@@ -21,7 +27,8 @@ static void set_plan(struct destination *d)
         destination_is_network(d->type) ? d->now.conf->concurrency : 1;
     if (d->concurrency == 0)
         d->concurrency = 1;
-    d->boundary_ms = p->release_boundary ? p->time_round_ms : 0;
+    d->boundary_ms =
+        p->release_boundary && d->now.builtin == NULL ? p->time_round_ms : 0;
 }
 
 static unsigned batch_of(const struct conf_destination *c)
@@ -41,7 +48,7 @@ static enum status destination_new(struct forward *f,
     (void)pthread_cond_init(&d->rows_end, NULL);
     d->now = *from;
     d->now.policy = policy_ref(from->policy);
-    d->type = from->conf->type;
+    d->type = type_of(from);
     d->ticket_open = 1;
     d->outage_waits = true;
     random_init(&d->random);
@@ -134,7 +141,7 @@ static struct destination *find(const struct forward *f, uint64_t key)
 
 static enum status choose_thread(struct forward *f, struct next *n)
 {
-    if (!destination_is_network(n->now.conf->type))
+    if (!destination_is_network(type_of(&n->now)))
         return thread_new(f, false, &n->thread);
     n->is_kept_thread = true;
     n->thread = f->net[f->net_next++ % f->net_count];
@@ -145,6 +152,8 @@ static enum status prepare_sinks(const struct forward *f, struct next *n)
 {
     struct mark mark;
 
+    if (n->now.builtin != NULL)
+        return ST_OK;
     if (destination_is_network(n->now.conf->type))
         return net_sink_open(n->thread->loop, n->now.conf, false, &n->net);
     journal_get_mark(f->parts.journal, n->now.key, &mark);
@@ -163,7 +172,7 @@ static enum status prepare(struct forward *f,
     enum status r;
 
     n->now = *from;
-    n->is_new = d == NULL || d->type != from->conf->type;
+    n->is_new = d == NULL || d->type != type_of(from);
     if (n->is_new) {
         r = choose_thread(f, n);
         if (r == ST_OK)

@@ -280,7 +280,7 @@ static enum status clear_all(struct taking *t)
         return ST_OK;
     hit_view_make(t->verdict.event, t->hit, &t->view);
     t->classes |= t->view.classes;
-    metrics_unknown_fields(t->site->index, t->view.unknown_fields);
+    metrics_unknown_fields(t->site->metrics, t->view.unknown_fields);
     fill_keys(t, &keys);
     for (unsigned d = 0; st == ST_OK && d < POLICY_DESTINATIONS_MAX; d++)
         if (((unsigned)t->verdict.cleared >> d & 1u) != 0)
@@ -342,7 +342,7 @@ static enum status put_rows(struct taking *t)
 
 static void count_verdict(const struct taking *t)
 {
-    unsigned site = t->site->index;
+    unsigned site = t->site->metrics;
 
     if (t->verdict.event == NULL)
         metrics_event(site, METRICS_DESTINATIONS_MAX, OUTCOME_DROPPED,
@@ -389,7 +389,7 @@ static enum status take_hit(void *ctx, struct hit *h)
         st = put_rows(t);
     if (st == ST_OK) {
         count_verdict(t);
-        metrics_consent(t->site->index, consent.heard, consent.opened);
+        metrics_consent(t->site->metrics, consent.heard, consent.opened);
     }
     wipe(t->tags, sizeof(t->tags));
     return st;

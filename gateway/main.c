@@ -157,6 +157,12 @@ static const struct cmd_option fork_options[] = {
     CMD_CONFIG_OPTION,
     {"--reason", "TICKET", "why; recorded in the new log"},
 };
+static const struct cmd_option canary_options[] = {
+    CMD_CONFIG_OPTION,
+    CMD_TOKEN_OPTION,
+    {"--site", "NAME", "whose policy; may be left out when there is one site"},
+    {"--count", "NUMBER", "how many, 1 to 1000; 100 if left out"},
+};
 
 #define OPTIONS(list) list, COUNT(list)
 
@@ -204,6 +210,9 @@ const struct cmd cmd_table[] = {
      OPTIONS(prove_options), cmd_audit_prove},
     {"audit check", "FILE...", "Check proofs, and say what they prove.",
      OPTIONS(check_proof_options), cmd_audit_check},
+    {"audit canary", "",
+     "Send events with known answers, and prove each decision.",
+     OPTIONS(canary_options), cmd_audit_canary},
     {"audit fork", "",
      "Begin a new log where the old one was lost or changed; offline.",
      OPTIONS(fork_options), cmd_audit_fork},

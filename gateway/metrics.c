@@ -44,6 +44,8 @@ static struct site_counts *counts_of(unsigned site)
     unsigned slot = site < METRICS_SITES_MAX ? site : METRICS_SITES_MAX;
     struct site_counts *have = __atomic_load_n(&sites[slot], __ATOMIC_ACQUIRE);
 
+    if (site == METRICS_UNCOUNTED)
+        return NULL;
     if (have != NULL)
         return have;
     struct site_counts *fresh = calloc(1, sizeof(*fresh));

@@ -61,12 +61,13 @@ void supervisor_go_on(struct gateway *g)
 
 /* ---- destinations ------------------------------------------------------ */
 
+/* Those of `w` behind the first `count` of the list; how many there are then.
+ */
 static unsigned list_destinations(const struct world *w,
+                                  const struct builtin_sink *builtin,
                                   struct forward_destination *list,
-                                  uint64_t *keys)
+                                  uint64_t *keys, unsigned count)
 {
-    unsigned count = 0;
-
     for (unsigned i = 0; i < w->site_count; i++) {
         const struct world_site *s = &w->sites[i];
         for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++) {
@@ -75,27 +76,33 @@ static unsigned list_destinations(const struct world *w,
             keys[count] = s->to[d]->key;
             list[count++] = (struct forward_destination){
                 .key = s->to[d]->key,
-                .site_index = s->index,
+                .site_index = s->metrics,
                 .destination_index = d,
                 .site_number = s->number,
                 .policy_index = s->policy_index,
                 .conf = s->to[d]->conf,
                 .policy = s->policy,
                 .plan = d,
+                .builtin = builtin,
             };
         }
     }
     return count;
 }
 
-enum status supervisor_configure(struct gateway *g, struct world *w)
+enum status supervisor_configure(struct gateway *g, const struct world *w,
+                                 const struct world *canary,
+                                 const struct builtin_sink *sink)
 {
-    struct forward_destination *list = calloc(DESTINATIONS_ALL, sizeof(*list));
-    uint64_t *keys = calloc(DESTINATIONS_ALL, sizeof(*keys));
+    const unsigned max = DESTINATIONS_ALL + CONF_DESTINATIONS_MAX;
+    struct forward_destination *list = calloc(max, sizeof(*list));
+    uint64_t *keys = calloc(max, sizeof(*keys));
     enum status st = ST_NOMEM;
 
     if (list != NULL && keys != NULL) {
-        unsigned count = list_destinations(w, list, keys);
+        unsigned count = list_destinations(w, NULL, list, keys, 0);
+        if (canary != NULL)
+            count = list_destinations(canary, sink, list, keys, count);
         st = forward_configure(g->forward, list, count, w->day_tag);
         if (st == ST_OK)
             journal_set_readers(g->journal, keys, count);
@@ -149,7 +156,7 @@ static void record_news(struct gateway *g, const struct world_news *news,
 enum status supervisor_switch(struct gateway *g, struct world *next)
 {
     struct world *old = g->world;
-    enum status st = supervisor_configure(g, next);
+    enum status st = supervisor_configure(g, next, NULL, NULL);
 
     if (st != ST_OK)
         return st;

@@ -2,6 +2,7 @@
 
 #include "lethe/gateway/audit/log.h"
 #include "lethe/gateway/keys/keyfile.h"
+#include "lethe/gateway/metrics.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -100,7 +101,8 @@ static enum status site_make(const struct world_parts *parts, struct world *w,
     struct world_site *s = &w->sites[index];
 
     s->index = index;
-    s->conf = &parts->conf->sites[index];
+    s->metrics = parts->only != NULL ? METRICS_UNCOUNTED : index;
+    s->conf = parts->only != NULL ? parts->only : &parts->conf->sites[index];
     s->id = slice_of(s->conf->id);
     s->number = site_number(s->id);
     s->policy = policy_ref(parts->policies[index]);
@@ -135,16 +137,18 @@ static enum status site_make(const struct world_parts *parts, struct world *w,
 static enum status fill(const struct world_parts *parts, struct world *w,
                         struct world_news *news)
 {
+    unsigned count = parts->only != NULL ? 1 : parts->conf->site_count;
+
     w->valid_until_ms = parts->now_ms - parts->now_ms % MS_PER_DAY + MS_PER_DAY;
     w->day_key = secret_alloc(DAY_KEY_BYTES);
-    w->sites = calloc(parts->conf->site_count, sizeof(*w->sites));
+    w->sites = calloc(count, sizeof(*w->sites));
     if (w->day_key == NULL || w->sites == NULL)
         return ST_NOMEM;
     w->subject_on = parts->conf->subject_search_ms > 0;
     enum status st =
         epochs_day_key(parts->epochs, parts->now_ms, w->day_key, w->day_tag,
                        &news->tag_new, &news->tags_destroyed);
-    for (unsigned i = 0; st == ST_OK && i < parts->conf->site_count; i++) {
+    for (unsigned i = 0; st == ST_OK && i < count; i++) {
         w->site_count = i + 1;
         st = site_make(parts, w, i, news);
     }

@@ -249,7 +249,7 @@ enum status prover_rows(struct prover *p, uint64_t index, uint64_t ev,
     for (uint64_t i = 0; st == ST_OK && i < b->n; i++) {
         struct audit_row row;
         row_decode(p->rows + i * ROW_BYTES, &row);
-        if (row.ev == ev)
+        if (ev == 0 || row.ev == ev)
             st = prove_row(p, index, b, i, each, ctx);
     }
     free(b);

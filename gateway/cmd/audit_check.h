@@ -37,4 +37,8 @@ void check_put(const struct checked *c, const struct evidence_facts *policy,
 #define PERSON_TEXT 45u
 int check_read_person(const char *path, char out[PERSON_TEXT]);
 
+/* The public key in the signer's folder of a config: CMD_OK, or an exit code
+ * after saying why. */
+int check_log_key(const struct conf *c, struct note_key *out);
+
 #endif

@@ -72,19 +72,25 @@ static int load_keys(const char *value, struct note_key *out, unsigned max,
     return code;
 }
 
+int check_log_key(const struct conf *c, struct note_key *out)
+{
+    char path[CONF_PATH_MAX];
+    unsigned count;
+
+    int n = snprintf(path, sizeof(path), "%s/" LOG_VKEY_NAME, c->signer_dir);
+    return n > 0 && (size_t)n < sizeof(path)
+               ? load_keys(path, out, 1, &count)
+               : cmd_fail(CMD_WRONG, "signer.dir is too long a path");
+}
+
 static int load_config_key(const char *config, struct asked *a)
 {
     struct conf_complaint complaint;
-    char path[CONF_PATH_MAX];
     struct conf *c = NULL;
-    unsigned count;
 
     if (conf_load(config, &c, &complaint) != ST_OK)
         return cmd_fail(CMD_WRONG, "%s", complaint.text);
-    int n = snprintf(path, sizeof(path), "%s/" LOG_VKEY_NAME, c->signer_dir);
-    int code = n > 0 && (size_t)n < sizeof(path)
-                   ? load_keys(path, &a->key, 1, &count)
-                   : cmd_fail(CMD_WRONG, "signer.dir is too long a path");
+    int code = check_log_key(c, &a->key);
     conf_free(c);
     return code;
 }

@@ -29,10 +29,13 @@ CALLS = {
     "audit/settle": {"auditor", "officer"}, "audit/person": {"officer"},
     "audit/read": {"auditor", "officer"}, "audit/prune": {"officer"},
     "audit/hold/set": {"officer"}, "audit/hold/lift": {"officer"}, "audit/hold/list": READERS,
+    "audit/canary": {"officer"},
+    "audit/canary/result": {"officer"},
 }
 OF_SITE = {"audit/person", "spool/replay", "spool/purge", "destination/test", "destination/pause",
            "destination/resume", "subject/optout", "subject/optin", "subject/status",
-           "subject/find", "subject/export", "subject/erase", "request/open"}
+           "subject/find", "subject/export", "subject/erase", "request/open",
+           "audit/canary"}
 
 
 def second_site(conf):

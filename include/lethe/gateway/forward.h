@@ -33,6 +33,14 @@ struct forward_parts {
     int64_t journal_wait_ms; /* 15 minutes */
 };
 
+/* A sink that is a function: everything counts as accepted at once, and goes
+ * nowhere else. `take` is called on forwarders' threads. */
+struct fragment;
+struct builtin_sink {
+    void (*take)(void *ctx, unsigned plan, const struct fragment *f);
+    void *ctx;
+};
+
 /* One destination as it is configured now. The policy is referenced. */
 struct forward_destination {
     uint64_t key;                           /* destination_key() */
@@ -42,6 +50,8 @@ struct forward_destination {
     const struct conf_destination *conf;
     struct policy *policy;
     unsigned plan; /* index in policy->destinations */
+    /* In place of whatever `conf` names (canary.h); NULL: what it names. */
+    const struct builtin_sink *builtin;
 };
 
 enum status forward_start(const struct forward_parts *parts,

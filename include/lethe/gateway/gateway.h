@@ -84,6 +84,9 @@ struct gateway {
     int exit_code;
     _Atomic bool broken; /* audit or journal cannot be written */
     _Atomic bool over;   /* a worker found its world over */
+    /* The canary run whose result is not recorded yet; sent 0: none. */
+    char canary_site[CONF_NAME_MAX + 1];
+    unsigned canary_sent;
 };
 
 /* Wall clock now, and seconds-free monotonic time. */
@@ -123,8 +126,11 @@ void supervisor_tick(struct gateway *g);
 void supervisor_record_deliveries(struct gateway *g);
 /* retention.delete, tls.fail: what forwarders did since the last call. */
 void supervisor_record_forward_news(struct gateway *g);
-/* Destinations of a world to the forwarders and the journal. */
-enum status supervisor_configure(struct gateway *g, struct world *w) MUST_CHECK;
+/* Destinations of a world to the forwarders and the journal, and those of the
+ * canary's (NULL: none runs), which all lead into `sink`. */
+enum status supervisor_configure(struct gateway *g, const struct world *w,
+                                 const struct world *canary,
+                                 const struct builtin_sink *sink) MUST_CHECK;
 
 /* ---- consent_summary.c -------------------------------------------------- */
 

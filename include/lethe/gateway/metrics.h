@@ -13,6 +13,8 @@
 
 #define METRICS_SITES_MAX        256u
 #define METRICS_DESTINATIONS_MAX 16u
+/* As a site index: counted nowhere. Canaries are nobody's events. */
+#define METRICS_UNCOUNTED UINT32_MAX
 
 enum metrics_outcome {
     OUTCOME_CLEARED,

@@ -28,7 +28,8 @@ struct world_destination {
 };
 
 struct world_site {
-    unsigned index; /* in the config */
+    unsigned index;   /* in the world: the config's, if it has the site */
+    unsigned metrics; /* index of its counters (metrics.h) */
     const struct conf_site *conf;
     struct slice id;
     uint64_t number; /* site_number() */
@@ -60,7 +61,11 @@ struct world_parts {
     struct policy *const *policies;
     const uint64_t *policy_indexes;
     const struct policy_versions *versions; /* tell since when */
-    const uint8_t *master;                  /* KEY_BYTES */
+    /* NULL: all sites of the config. Else this one alone, which the config does
+     * not have and no counter knows, with one policy and index; it outlives the
+     * world (canary.h). */
+    const struct conf_site *only;
+    const uint8_t *master; /* KEY_BYTES */
     struct epochs *epochs;
     struct spool_keys *spool_keys;
     int64_t now_ms;

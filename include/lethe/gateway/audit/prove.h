@@ -40,9 +40,9 @@ struct proved_row {
     struct slice proof;
 };
 typedef enum status proved_fn(void *ctx, const struct proved_row *row);
-/* Proofs of all rows with receipt `ev` in batch record `index`, in their
- * order. Errors: as prover_record(); ST_CLOSED also where the rows were
- * deleted; ST_TYPE (no batch); those of `each`. */
+/* Proofs of all rows with receipt `ev` (0: of all events) in batch record
+ * `index`, in their order. Errors: as prover_record(); ST_CLOSED also where the
+ * rows were deleted; ST_TYPE (no batch); those of `each`. */
 enum status prover_rows(struct prover *p, uint64_t index, uint64_t ev,
                         proved_fn *each, void *ctx) MUST_CHECK;
 

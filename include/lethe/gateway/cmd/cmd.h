@@ -116,7 +116,7 @@ cmd_fn cmd_policy_check, cmd_policy_explain, cmd_policy_test, cmd_policy_diff,
 cmd_fn cmd_audit_prune, cmd_audit_hold;
 cmd_fn cmd_audit_search, cmd_audit_export, cmd_audit_verify, cmd_audit_check,
     cmd_audit_prove;
-cmd_fn cmd_audit_fork;
+cmd_fn cmd_audit_fork, cmd_audit_canary;
 
 /* The table, ended by .words == NULL: main.c. */
 extern const struct cmd cmd_table[];
