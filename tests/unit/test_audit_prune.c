@@ -602,6 +602,62 @@ static void a_pruned_log_goes_on(void **state)
     drop(r);
 }
 
+/* The journal's k-th row of mixbot: is it known, or new? */
+static void assert_known(struct rig *r, uint64_t k, bool known)
+{
+    struct group_rows head = {.site = MIXBOT, .tag = "2026-11-22", .count = 1};
+    const struct audit_row row = {.act = 3, .reason = 3, .ev = 99};
+    unsigned rebuilt = count_lines(r, "\"rebuilt\":1,");
+    uint8_t bytes[ROW_BYTES];
+
+    stop(r);
+    row_encode(&row, bytes);
+    head.policy_index = r->policy;
+    assert_int_equal(fixture_open(&r->f), ST_OK);
+    assert_int_equal(audit_recover_rows(r->f.log, &head, k, bytes), ST_OK);
+    assert_int_equal(audit_start(r->f.log, &r->f.found, fixture_label, &r->f),
+                     ST_OK);
+    new_pruner(r, true);
+    assert_int_equal(count_lines(r, "\"rebuilt\":1,") - rebuilt, !known);
+    assert_int_equal(
+        count_lines(r, "\"lost\":") - count_lines(r, "\"lost\":0}"), 0);
+    load(r, "mixbot", KEEP_1);
+}
+
+/* A hold stops a deletion half way; what is left is a log like any other, and
+ * the totals of what went are counted once. */
+static void a_deletion_half_done_is_sound(void **state)
+{
+    struct rig *r = make(true);
+    char id[HOLD_ID_MAX];
+    uint64_t lift;
+
+    (void)state;
+    checkpoint_write(r, 1);
+    load(r, "mixbot", KEEP_1);
+    live(r, 45);
+    load(r, "mixbot", KEEP_1);
+    run(r);
+    assert_int_equal(
+        pruner_hold(r->p, NULL, "tkt:1", T0 + 8 * DAY, HOLD_OPEN, id), ST_OK);
+    r->covered = audit_synced_size(r->f.log);
+    run(r);
+    uint64_t first = first_of(r, "seg");
+    assert_true(first > 0 && first <= 9 * DAILY);
+    assert_true(facts(r, PRUNE_RECORDS).held);
+    assert_known(r, 44, true);
+    assert_int_equal(pruner_lift(r->p, NULL, "tkt:1", id, &lift), ST_OK);
+    r->covered = audit_synced_size(r->f.log);
+    prune(r); /* the rest of the first order, and a second one's */
+    live(r, 5);
+    prune(r);
+    assert_true(first_of(r, "seg") > first);
+    assert_int_equal(count_lines(r, "\"state\":\"lift\""), 1);
+    assert_known(r, 49, true);
+    assert_known(r, 50, false);
+    drop(r);
+}
+
 /* A policy.load is gone; batches of events that it decided come still. */
 static void batches_of_a_pruned_policy_keep_its_hash(void **state)
 {
@@ -785,6 +841,7 @@ int main(void)
         cmocka_unit_test(no_policy_no_deletion),
         cmocka_unit_test(the_policy_in_force_is_not_pruned),
         cmocka_unit_test(a_pruned_log_goes_on),
+        cmocka_unit_test(a_deletion_half_done_is_sound),
         cmocka_unit_test(batches_of_a_pruned_policy_keep_its_hash),
         cmocka_unit_test(a_deletion_nobody_ordered_stops_the_start),
         cmocka_unit_test(a_crash_anywhere_is_finished),
