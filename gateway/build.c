@@ -263,7 +263,8 @@ static enum status first_world(struct gateway *g, struct conf *c,
     if (st == ST_OK)
         st = reload_record_policies(g, c, policies, NULL, "boot", indexes);
     if (st == ST_OK)
-        st = gateway_wait_signed(g, indexes[c->site_count - 1]);
+        st = gateway_wait_signed(g, indexes[c->site_count - 1],
+                                 GATEWAY_START_WAIT_MS);
     const struct world_parts parts = {
         .conf = c,
         .conf_refs = conf_refs,

@@ -185,7 +185,7 @@ void call_site_retire(struct gateway *g, const struct control_call *call,
         gateway_record(g, RECORD_SITE_RETIRE, call->who, "chg:retire", true,
                        &index, "{\"site\":\"%s\"}", s->name);
     if (st == ST_OK)
-        st = gateway_wait_signed(g, index);
+        st = gateway_wait_signed(g, index, GATEWAY_SIGN_WAIT_MS);
     if (st == ST_OK)
         st = state_retire_site(g->state, slice_of(s->id));
     if (st == ST_OK)

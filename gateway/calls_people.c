@@ -230,7 +230,7 @@ void call_subject_accept_loss(struct gateway *g,
             optout_health_name(health), (unsigned long long)reach,
             (unsigned long long)purged);
     if (st == ST_OK)
-        st = gateway_wait_signed(g, index);
+        st = gateway_wait_signed(g, index, GATEWAY_SIGN_WAIT_MS);
     if (st == ST_OK)
         st = optout_accept_loss(g->optouts);
     if (st == ST_OK)

@@ -46,9 +46,9 @@ enum status gateway_record(struct gateway *g, enum audit_record_act act,
     return st;
 }
 
-enum status gateway_wait_signed(struct gateway *g, uint64_t index)
+enum status gateway_wait_signed(struct gateway *g, uint64_t index, int64_t ms)
 {
-    enum status st = audit_wait_signed(g->audit, index, GATEWAY_SIGN_WAIT_MS);
+    enum status st = audit_wait_signed(g->audit, index, ms);
 
     if (st != ST_OK)
         log_warn(LOG_AUDIT, "what allows more waits for a signature in vain",

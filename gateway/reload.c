@@ -397,7 +397,8 @@ static enum status carry_out(struct gateway *g, struct next *n,
         st = reload_record_policies(g, n->conf, n->policies, g->world,
                                     "chg:reload", n->indexes);
     if (st == ST_OK && loosens) {
-        st = gateway_wait_signed(g, n->indexes[n->conf->site_count - 1]);
+        st = gateway_wait_signed(g, n->indexes[n->conf->site_count - 1],
+                                 GATEWAY_SIGN_WAIT_MS);
         if (st != ST_OK)
             buf_put(report, SLICE("the audit log is not being signed now, and "
                                   "what allows more waits for that\n"));

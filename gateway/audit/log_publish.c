@@ -16,8 +16,8 @@
 #include <time.h>
 
 #define PUBLISH_MS     INT64_C(1000)
-#define STILL_THERE_MS INT64_C(10000) /* asked also when nothing came */
-#define STOP_S         5              /* for the end of the log, as a whole */
+#define STILL_THERE_MS INT64_C(5000) /* asked also when nothing came */
+#define STOP_S         5             /* for the end of the log, as a whole */
 #define LEAVES_MAX     ((size_t)(2u << 20) * HASH_BYTES)
 
 static int64_t mono_now(const struct audit_log *l)
@@ -321,6 +321,8 @@ enum status audit_wait_signed(struct audit_log *l, uint64_t index,
 
     if (p == NULL)
         return ST_OK;
+    if (audit_signed_age_ms(l) > AUDIT_DEAF_MS)
+        timeout_ms = 0;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(timeout_ms / MS_PER_S);
     until.tv_nsec += (long)(timeout_ms % MS_PER_S) * 1000000L;

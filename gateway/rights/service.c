@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define RETRY_MS     500 /* between tries while a disk does not take opt-outs */
-#define SIGN_WAIT_MS 2000 /* for the signature over what lifts */
+#define SIGN_WAIT_MS 5000 /* for the signature over what lifts */
 
 struct rights {
     struct rights_parts parts;

@@ -206,7 +206,20 @@ class Signer(unittest.TestCase):
         with open(g.conf_path, "w") as f:
             json.dump(g.conf, f)
         self.assertEqual(g.run("reload")[0], 0)
+        policy = g.read_policy()
+        shorter = policy.replace('"P13M"', '"P12M"').replace('"version": "1"', '"version": "2"', 1)
+        more = policy.replace('"Metal"', '"Metal", "Techno"').replace(
+            '"version": "1"', '"version": "3"', 1)
+        g.write_policy(shorter)
+        self.assertEqual(g.run("reload")[0], 0)
+        g.write_policy(more)
+        code, text, err = g.run("reload")
+        self.assertEqual(code, 1)
+        self.assertIn("not being signed", text + err)
+        # A site's leaving waits, too.
+        self.assertEqual(g.run("site", "retire", g.site_id)[0], 1)
         os.kill(pid, signal.SIGCONT)
+        wait_until("the reload to be taken", lambda: g.run("reload")[0] == 0)
         self.assertEqual(g.stop(), 0)
 
     def test_an_older_signer_goes_on(self):

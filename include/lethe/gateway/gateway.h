@@ -100,10 +100,13 @@ enum status gateway_record(struct gateway *g, enum audit_record_act act,
                            uint64_t *out_index, const char *format, ...)
     __attribute__((format(printf, 7, 8)));
 
-/* An act that loosens waits here until record `index` is signed. It does not
- * wait long: it is asked for again. Errors: as audit_wait_signed(); logged. */
-#define GATEWAY_SIGN_WAIT_MS INT64_C(2000)
-enum status gateway_wait_signed(struct gateway *g, uint64_t index) MUST_CHECK;
+/* An act that loosens waits here until record `index` is signed. While we run
+ * it does not wait long: it is asked for again. Errors: as audit_wait_signed();
+ * logged. */
+#define GATEWAY_SIGN_WAIT_MS  INT64_C(5000)
+#define GATEWAY_START_WAIT_MS INT64_C(30000)
+enum status gateway_wait_signed(struct gateway *g, uint64_t index,
+                                int64_t ms) MUST_CHECK;
 
 /* Is it ready to take events? `why` gets a fixed text if not. */
 bool gateway_is_ready(const struct gateway *g, const char **out_why);

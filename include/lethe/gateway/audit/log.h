@@ -195,10 +195,12 @@ int64_t audit_signed_age_ms(const struct audit_log *l);
 /* No new signed checkpoint for AUDIT_UNSIGNED_MS: nothing may be accepted until
  * there is one. audit.blocked tells. */
 #define AUDIT_UNSIGNED_MS INT64_C(30000)
+#define AUDIT_DEAF_MS     INT64_C(12000)
 bool audit_is_unsigned(const struct audit_log *l);
 /* Until a published checkpoint covers record `index`: for acts that loosen
- * (audit-format.md section 4). Errors: ST_TIMEOUT, ST_CLOSED (stopping, or the
- * log is broken). Without a signer ST_OK at once. */
+ * (audit-format.md section 4). Where the signer has not answered for
+ * AUDIT_DEAF_MS, it is not waited for. Errors: ST_TIMEOUT, ST_CLOSED (stopping,
+ * or the log is broken). Without a signer ST_OK at once. */
 enum status audit_wait_signed(struct audit_log *l, uint64_t index,
                               int64_t timeout_ms) MUST_CHECK;
 
