@@ -18,6 +18,8 @@ PARTS = {
     "crash": ([sys.executable, os.path.join(HERE, "crash_audit.py"), "{build}", ROUNDS],
               r"^crash (\d+) false_alarms (\d+)$",
               lambda rounds, alarms: rounds == int(ROUNDS) and alarms == 0),
+    "search": (["{build}/fault/search_bench"], r"^audit_search_s ([0-9.]+)$",
+               lambda seconds: seconds <= 2),
 }
 
 

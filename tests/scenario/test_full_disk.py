@@ -10,6 +10,7 @@ import subprocess
 import threading
 import unittest
 
+import tlog
 from harness import Gateway, event, main, wait_until
 
 MIB = 1 << 20
@@ -18,28 +19,20 @@ TICK = ('"events": {"tick": {"purpose": ["audience", "product"], "fields": '
         '{"n": {"number": {"round": 1, "min": 0, "max": 1000000000}}}},')
 
 
-class SmallDisk(unittest.TestCase):
-    def setUp(self):
+class Case(unittest.TestCase):
+    def mount(self, size):
+        """A gateway, not started, and a disk of its own."""
         self.g = Gateway(start=False)
         self.addCleanup(self.g.close)
         small = os.path.join(self.g.folder, "small")
         os.mkdir(small)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0700",
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0700" % size,
                                "lethe-test", small], capture_output=True)
         if done.returncode != 0:
             self.skipTest("no tmpfs can be mounted here: run as root")
         self.addCleanup(subprocess.run, ["umount", "-l", small])
-        if os.path.exists(self.g.state):
-            shutil.move(self.g.state, os.path.join(small, "state"))
-        self.g.conf["state_dir"] = os.path.join(small, "state")
-        with open(self.g.conf_path, "w") as f:
-            json.dump(self.g.conf, f)
-        self.g.write_policy(self.g.read_policy().replace('"events": {', TICK, 1))
         self.filler = os.path.join(small, "filler")
-        self.sent = 0
-        self.acked = []
-        self.lock = threading.Lock()
-        self.g.start()
+        return small
 
     def fill(self):
         """Down to the last byte; room may come and go while we do."""
@@ -50,6 +43,32 @@ class SmallDisk(unittest.TestCase):
                     f.write(bytes(size))
                 except OSError:
                     size //= 2
+
+    def audit(self):
+        return os.path.join(self.g.home, self.g.conf["state_dir"], "audit")
+
+    def signed(self):
+        """Records that the newest checkpoint covers."""
+        with open(os.path.join(self.audit(), "checkpoint"), encoding="utf-8") as f:
+            return tlog.parse(f.read())[1]
+
+    def written(self):
+        return len(tlog.records(self.audit()))
+
+
+class SmallDisk(Case):
+    def setUp(self):
+        small = self.mount("400m")
+        if os.path.exists(self.g.state):
+            shutil.move(self.g.state, os.path.join(small, "state"))
+        self.g.conf["state_dir"] = os.path.join(small, "state")
+        with open(self.g.conf_path, "w") as f:
+            json.dump(self.g.conf, f)
+        self.g.write_policy(self.g.read_policy().replace('"events": {', TICK, 1))
+        self.sent = 0
+        self.acked = []
+        self.lock = threading.Lock()
+        self.g.start()
 
     def send(self):
         with self.lock:
@@ -98,6 +117,7 @@ class SmallDisk(unittest.TestCase):
         self.check_all_arrived()
         self.assertEqual(self.g.admin("GET", "/readyz").status, 200)
         self.assertEqual(self.g.stop(), 0)
+        self.assertEqual(self.signed(), self.written())
         self.assertEqual(self.g.run("audit", "verify", "--rows")[0], 2)  # sound, not signed
 
     def test_nothing_acknowledged_is_lost_when_it_fills_up_under_load(self):
@@ -129,7 +149,33 @@ class SmallDisk(unittest.TestCase):
         self.assertEqual(self.send().status, 200)
         self.check_all_arrived()
         self.assertEqual(self.g.stop(), 0)
+        self.assertEqual(self.signed(), self.written())
         self.assertEqual(self.g.run("audit", "verify", "--rows")[0], 2)
+
+
+class SignersDisk(Case):
+    """The signer's folder has no room: events go on, for 30 s; then see
+    test_signer.test_stuck."""
+
+    def test_what_it_could_not_sign_it_signs_when_there_is_room(self):
+        small = self.mount("1m")
+        folder = os.path.join(small, "signer")
+        shutil.copytree(os.path.join(self.g.home, "signer"), folder)
+        self.g.conf["signer"] = {"dir": folder}
+        with open(self.g.conf_path, "w") as f:
+            json.dump(self.g.conf, f)
+        self.g.start()
+        wait_until("a checkpoint", lambda: self.signed() == self.written())
+        self.fill()
+        before = self.signed()
+        self.assertEqual(self.g.post("/v1/events", event()).status, 200)
+        wait_until("a refusal to sign", lambda: b"a request to sign was refused" in self.g.log)
+        self.assertEqual(self.signed(), before)
+        self.assertEqual(self.g.post("/v1/events", event()).status, 200)
+        os.unlink(self.filler)
+        wait_until("a checkpoint of all", lambda: self.signed() == self.written() > before)
+        self.assertEqual(self.g.stop(), 0)
+        self.assertEqual(self.signed(), self.written())
 
 
 if __name__ == "__main__":
