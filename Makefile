@@ -214,11 +214,12 @@ r33: packages-test
 	@$(MAKE) --no-print-directory all fault-tools
 	@python3 tests/fault/r33.py $(BUILD)
 
-## make clients    real SDKs against the gateway: a line each, all yes
+## make clients    real SDKs against the gateway, and a person with a browser
 #                  (some: SDK="mixpanel ga4mp"; golden files anew: GOLDEN=1)
 clients: packages-clients tests/clients/node_modules/.done
 	@$(MAKE) --no-print-directory all
 	@python3 tests/clients/clients.py $(BUILD) $(if $(GOLDEN),--golden) $(SDK)
+	@python3 tests/clients/person.py $(BUILD)
 tests/clients/node_modules/.done: tests/clients/package-lock.json | packages-clients
 	@cd tests/clients && ../retry.sh npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -137,7 +137,9 @@ static void send_page(struct visit *v, const struct privacy_view *view,
         add_header(answer, SLICE("Content-Security-Policy"),
                    SLICE(PRIVACY_CSP));
         add_header(answer, SLICE("Cache-Control"), SLICE("no-store"));
-        add_header(answer, SLICE("Referrer-Policy"), SLICE("no-referrer"));
+        /* Nothing to others; with "no-referrer" a browser would also say
+         * "Origin: null" to our own button. */
+        add_header(answer, SLICE("Referrer-Policy"), SLICE("same-origin"));
         add_header(answer, SLICE("X-Content-Type-Options"), SLICE("nosniff"));
         answer->content_type = SLICE("text/html; charset=utf-8");
         answer->body = buf_slice(&body);

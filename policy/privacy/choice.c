@@ -168,18 +168,10 @@ static void put_reach(const struct page *p)
     page_tagged(p, "p", T_REACH_OTHER);
 }
 
-static void put_foreign(const struct page *p)
+static void put_returns(const struct page *p)
 {
     const struct privacy_view *v = p->view;
 
-    page_tagged(p, "h2", T_FOREIGN);
-    page_tagged(p, "p", T_FOREIGN_WHY);
-    put_origins(p, v->foreign, v->foreign_count);
-    if (v->return_count == 0) {
-        page_tagged(p, "p", T_FOREIGN_ASK);
-        return;
-    }
-    page_tagged(p, "p", T_FOREIGN_RETURN);
     buf_put(p->out, SLICE("<ul>"));
     for (unsigned i = 0; i < v->return_count; i++) {
         buf_put(p->out, SLICE("<li><a rel=\"noreferrer\" href=\""));
@@ -189,6 +181,19 @@ static void put_foreign(const struct page *p)
         buf_put(p->out, SLICE("</a></li>"));
     }
     buf_put(p->out, SLICE("</ul>\n"));
+}
+
+static void put_foreign(const struct page *p)
+{
+    const struct privacy_view *v = p->view;
+
+    page_tagged(p, "h2", T_FOREIGN);
+    page_tagged(p, "p", T_FOREIGN_WHY);
+    put_origins(p, v->foreign, v->foreign_count);
+    page_tagged(p, "p",
+                v->return_count == 0 ? T_FOREIGN_ASK : T_FOREIGN_RETURN);
+    if (v->return_count > 0)
+        put_returns(p);
 }
 
 void page_choice(const struct page *p)
@@ -205,6 +210,10 @@ void page_choice(const struct page *p)
         put_button(p);
     if (v->foreign_count > 0)
         put_foreign(p);
+    if (v->foreign_count == 0 && v->return_count > 0) {
+        page_tagged(p, "p", T_NEAR_RETURN);
+        put_returns(p);
+    }
     buf_put(p->out, SLICE("</section>\n"));
     if (!is_powerless(v))
         put_reach(p);

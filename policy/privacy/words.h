@@ -42,6 +42,7 @@ enum text_id {
     T_FOREIGN_WHY,
     T_FOREIGN_RETURN,
     T_FOREIGN_ASK,
+    T_NEAR_RETURN,
     T_GPC_HOW,
     T_ACCOUNT_HOW,
     T_WHAT,

@@ -98,6 +98,10 @@ const struct privacy_words privacy_words_de = {
                               "Schalten Sie Global Privacy Control ein, nutzen "
                               "Sie die Einstellungen der Seite, oder wenden "
                               "Sie sich an den Kontakt unten.",
+            [T_NEAR_RETURN] = "Manche Werkzeuge bewahren ihre Kennung dort "
+                              "auf, wo diese Seite sie nicht sieht, und senden "
+                              "ohne Cookies. Die Seite der App erreicht auch "
+                              "sie:",
             [T_GPC_HOW] = "Gilt auf jeder Website: Schalten Sie Global "
                           "Privacy Control in Ihrem Browser ein (Firefox: "
                           "Einstellungen, Datenschutz & Sicherheit, "

@@ -90,6 +90,9 @@ const struct privacy_words privacy_words_en = {
             [T_FOREIGN_ASK] = "The page offers no way back from here: switch "
                               "on Global Privacy Control, use the page’s own "
                               "settings, or ask the contact below.",
+            [T_NEAR_RETURN] = "Some tools keep their identifier where this "
+                              "page cannot see it, and send without cookies. "
+                              "The app’s own page reaches those, too:",
             [T_GPC_HOW] = "Works on every site: switch on Global Privacy "
                           "Control in your browser (Firefox: Settings, "
                           "Privacy & Security, “Tell websites not to sell "

@@ -109,6 +109,10 @@ const struct privacy_words privacy_words_fr = {
                               "Global Privacy Control, utilisez les réglages "
                               "de la page, ou adressez-vous au contact "
                               "ci-dessous.",
+            [T_NEAR_RETURN] = "Certains outils gardent leur identifiant là où "
+                              "cette page ne peut pas le voir, et envoient "
+                              "sans cookies. La page de l’application les "
+                              "atteint aussi :",
             [T_GPC_HOW] = "Valable sur tous les sites : activez Global "
                           "Privacy Control dans votre navigateur (Firefox "
                           ": Paramètres, Vie privée et sécurité, « "

@@ -86,6 +86,8 @@ class Privacy(unittest.TestCase):
             headers = {n.lower(): v for n, v in answer.headers}
             self.assertEqual(headers["content-type"], "text/html; charset=utf-8")
             self.assertEqual(headers["cache-control"], "no-store")
+            # "no-referrer" would make a browser say "Origin: null" to the button
+            self.assertEqual(headers["referrer-policy"], "same-origin")
             self.assertIn("default-src 'none'", headers["content-security-policy"])
             self.assertEqual(cookies(answer), [])
             self.assertNotIn("etag", headers)

@@ -212,6 +212,14 @@ static void no_promise_for_pages_of_another_site(void **state)
     assert_has(page, "href=\"https://app.example/settings#lethe-optout=1\"");
     assert_lacks(page, "The page offers no way back from here");
     free(page);
+    v.foreign_count = 0; /* the SDKs of a page of this site may send without
+                            cookies: its own page reaches those, too */
+    page = render(&v);
+    assert_has(page, "<button name=\"choice\" value=\"out\">");
+    assert_has(page, "Some tools keep their identifier");
+    assert_has(page, "href=\"https://app.example/settings#lethe-optout=1\"");
+    free(page);
+    v.foreign_count = 1;
     v.near = &near;
     v.near_count = 1;
     page = render(&v);

@@ -12,7 +12,8 @@ const USER_AGENT =
 
 const here = new URL('..', import.meta.url).pathname;
 
-async function serve(name, title) {
+// `files`: more that the page may ask for, by path; scripts stand before its own.
+export async function serve(name, title, files = {}) {
   const bundle = await build({
     entryPoints: [`${here}pages/${name}.js`],
     bundle: true,
@@ -26,9 +27,13 @@ async function serve(name, title) {
     if (request.url === '/page.js') {
       response.setHeader('Content-Type', 'text/javascript');
       response.end(script);
+    } else if (files[request.url]) {
+      response.setHeader('Content-Type', 'text/javascript');
+      response.end(files[request.url]);
     } else {
       response.setHeader('Content-Type', 'text/html');
       response.end(`<!doctype html><title>${title}</title>
+${Object.keys(files).map((f) => `<script src="${f}"></script>`).join('')}
 <script src="/page.js"></script>
 <p><a id="link" href="#${encodeURIComponent('jane.doe@example.com')}">feedback</a>`);
     }
@@ -37,9 +42,8 @@ async function serve(name, title) {
   return server;
 }
 
-export async function start(name, { url, person, page: at }) {
-  const server = await serve(name, at.title);
-  const browser = await chromium.launch({
+export function launch() {
+  return chromium.launch({
     executablePath: '/usr/bin/chromium',
     headless: true,
     chromiumSandbox: false,
@@ -50,6 +54,11 @@ export async function start(name, { url, person, page: at }) {
       '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
     ],
   });
+}
+
+export async function start(name, { url, person, page: at }) {
+  const server = await serve(name, at.title);
+  const browser = await launch();
   const context = await browser.newContext({ locale: 'de-DE' });
   const page = await context.newPage();
   const errors = [];
