@@ -57,7 +57,7 @@ void call_audit_read(struct gateway *g, const struct control_call *call,
     const struct json_value *by = json_get(call->args, "by");
     const struct json_value *count = json_get(call->args, "count");
     double found = count == NULL ? 0 : json_number(count);
-    char list[160] = "";
+    char list[160] = "", counted[40] = "";
     size_t len = 0;
 
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
@@ -68,11 +68,14 @@ void call_audit_read(struct gateway *g, const struct control_call *call,
         call_fail(out, 3, "usage", "count is a number");
         return;
     }
+    if (count != NULL) /* a proof is of what was asked for, and nothing else */
+        (void)snprintf(counted, sizeof(counted), ",\"count\":%" PRIu64,
+                       (uint64_t)found);
     enum status st = gateway_record(
         g, RECORD_AUDIT_READ, call->who,
         is_true(call, "export") ? "ticket:export" : "ticket:search", true, NULL,
-        "{\"of\":\"%s\",\"by\":[%s],\"count\":%" PRIu64 "}",
-        is_true(call, "rows") ? "rows" : "records", list, (uint64_t)found);
+        "{\"of\":\"%s\",\"by\":[%s]%s}",
+        is_true(call, "rows") ? "rows" : "records", list, counted);
     if (st != ST_OK)
         call_fail(out, 1, status_name(st), "the reading cannot be recorded");
     else

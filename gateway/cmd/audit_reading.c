@@ -55,8 +55,8 @@ static int note_for_later(const struct conf *c, const struct cmd_reading *r)
     return CMD_OK;
 }
 
-int cmd_note_reading_of(const struct cmd_line *l, const struct conf *c,
-                        const struct cmd_reading *r)
+int cmd_note_reading(const struct cmd_line *l, const struct conf *c,
+                     const struct cmd_reading *r)
 {
     struct control_answer answer;
     char socket[CONF_PATH_MAX];
@@ -86,13 +86,6 @@ int cmd_note_reading_of(const struct cmd_line *l, const struct conf *c,
     control_answer_free(&answer);
     secret_free(token);
     return code;
-}
-
-int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
-                     struct slice by)
-{
-    return cmd_note_reading_of(l, c,
-                               &(struct cmd_reading){.rows = rows, .by = by});
 }
 
 int cmd_audit_folder(const struct conf *c, char out[CONF_PATH_MAX])

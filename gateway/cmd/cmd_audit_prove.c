@@ -348,10 +348,14 @@ static int prove_in(struct proving *p, const struct conf *c,
     int code = cmd_audit_folder(c, folder);
 
     if (code == CMD_OK)
-        code = cmd_note_reading(p->l, c, r->receipt != NULL,
-                                r->receipt != NULL  ? SLICE("[\"receipt\"]")
-                                : r->person != NULL ? SLICE("[\"person\"]")
-                                                    : SLICE("[\"record\"]"));
+        code = cmd_note_reading(
+            p->l, c,
+            &(struct cmd_reading){
+                .rows = r->receipt != NULL,
+                .taken_away = true,
+                .by = r->receipt != NULL  ? SLICE("[\"receipt\"]")
+                      : r->person != NULL ? SLICE("[\"person\"]")
+                                          : SLICE("[\"record\"]")});
     if (code != CMD_OK)
         return code;
     p->folder = folder;

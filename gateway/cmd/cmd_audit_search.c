@@ -1,5 +1,5 @@
 /* cmd_audit_search.c - `audit search` and `audit export`: it is written down
- * (cmd_note_reading_of) before anything is shown. */
+ * (cmd_note_reading) before anything is shown. */
 #include "audit_query.h"
 
 #include "lethe/gateway/conf.h"
@@ -36,7 +36,7 @@ static bool record(void *ctx, const struct audit_found *found)
 
     buf_init(&by, BY_MAX);
     audit_query_put_by(&s->q, &by);
-    s->code = cmd_note_reading_of(
+    s->code = cmd_note_reading(
         s->l, s->c,
         &(struct cmd_reading){.rows = s->q.rows,
                               .taken_away = audit_query_is_export(s->l),

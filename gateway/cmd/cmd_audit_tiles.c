@@ -32,7 +32,7 @@ static int export(const struct cmd_line *l, const struct conf *c,
     int code = cmd_audit_folder(c, folder);
 
     if (code == CMD_OK)
-        code = cmd_note_reading_of(
+        code = cmd_note_reading(
             l, c, &(struct cmd_reading){.taken_away = true, .by = SLICE("[]")});
     if (code != CMD_OK)
         return code;

@@ -12,6 +12,7 @@ import threading
 import unittest
 
 from harness import LETHE, ROOT, Gateway, event, main, wait_until
+from test_audit_retention import Case
 from test_receipts import asking, plus, receipt_of, token
 
 YES = {"product": True}
@@ -278,8 +279,9 @@ class Decisions(unittest.TestCase):
         self.g.run("audit", "prove", "--receipt", self.receipt)
         self.g.run("audit", "prove", "--record", "0")
         after = reads()[before:]
-        self.assertIn({"of": "rows", "by": ["receipt"]}, after)
-        self.assertIn({"of": "records", "by": ["record"]}, after)
+        asked = [(d["of"], d["by"]) for d in after]
+        self.assertIn(("rows", ["receipt"]), asked)
+        self.assertIn(("records", ["record"]), asked)
         for role, good in (("auditor", True), ("officer", True), ("operator", False),
                            ("app", False)):
             path = os.path.join(self.g.folder, "token-" + role)
@@ -405,6 +407,33 @@ class Logs(unittest.TestCase):
             code, out, err = g.run("audit", "prove", "--record", "0")
             self.assertEqual((code, out), (2, ""))
             self.assertIn("deleted by retention", err)
+
+
+class Pruned(Case):
+    def test_by_hand_before_and_after_the_log_was_pruned(self):
+        g = self.gateway()
+        app = token(g, "app")
+        receipt = receipt_of(g.post("/v1/events", [
+            {"timestamp": self.clock.text(), "session_id": "s", "action": "page_view",
+             "details": {}}], asking(app)))
+        old = prove(g, "--receipt", receipt)
+        self.assertEqual(by_hand(old)[0], 0)
+        self.day(9)
+        self.run_retention()
+        self.assertGreater(self.first("seg"), 0)
+        self.assertEqual(check(g, old)[0], 0)
+        self.assertEqual(by_hand(old)[0], 0)
+        for words in (("--receipt", receipt), ("--record", "0")):
+            code, out, err = g.run("audit", "prove", *words)
+            self.assertEqual((code, out), (2, ""), err)
+            self.assertIn("retention", err)
+        folder = prove(g, "--again", os.path.join(old, "decision.tlog-proof"))
+        size = lambda f: json.loads(check(g, f, "--json", files=["decision.tlog-proof"])[1])[
+            "proofs"][0]["size"]
+        self.assertGreater(size(folder), size(old) + 256)
+        code, out = by_hand(folder)
+        self.assertEqual(code, 0, out)
+        self.assertIn("receipt " + receipt, out)
 
 
 if __name__ == "__main__":

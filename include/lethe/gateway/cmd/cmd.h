@@ -69,16 +69,14 @@ int cmd_read_token(const struct cmd_line *l, char **out);
  * shown. */
 struct cmd_reading {
     bool rows;       /* decisions, else records */
-    bool taken_away; /* `audit export` */
+    bool taken_away; /* `audit export`, `audit prove` */
     bool counted;    /* `count` results are to be shown */
     uint64_t count;
     struct slice by; /* a JSON array of what is asked by, never for which value
                         (call_audit_read() knows the words) */
 };
-int cmd_note_reading_of(const struct cmd_line *l, const struct conf *c,
-                        const struct cmd_reading *r);
-int cmd_note_reading(const struct cmd_line *l, const struct conf *c, bool rows,
-                     struct slice by);
+int cmd_note_reading(const struct cmd_line *l, const struct conf *c,
+                     const struct cmd_reading *r);
 /* 16 hex digits, as `Lethe-Receipt` and searches print them: CMD_OK, or
  * CMD_USAGE after saying so. */
 int cmd_read_receipt(const char *text, uint64_t *out);
