@@ -68,6 +68,12 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/liblethe-gateway.a \
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(WRAP_$*) $(PKG_LIBS) -lcmocka
 
+# The verifier without a gateway around it, of its own files alone.
+VERIFY_SRC := $(wildcard gateway/audit/verify/*.c gateway/audit/verify/alone/*.c)
+$(BUILD)/lethe-verify: $(VERIFY_SRC:%.c=$(BUILD)/obj/%.o)
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lsodium -lcrypto
+
 # Tools of tests/fault, for its scripts and one scenario.
 $(BUILD)/fault/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/liblethe-gateway.a \
                   $(BUILD)/liblethe-policy.a
@@ -107,8 +113,8 @@ check-unit: $(BUILD)/unit/test_$(T)
 
 # The house. Each check is a script that can be run alone. The slow one, tidy,
 # looks at files changed since LINT_SINCE=REV (default HEAD~1; "all": all).
-LINT_CHECKS := format includes banned sizes headers shell generated schemas \
-               cppcheck man docs rights
+LINT_CHECKS := format includes verifier banned sizes headers shell generated \
+               schemas cppcheck man docs rights
 .PHONY: lint fmt fmt-check
 lint: $(LINT_CHECKS:%=lint-%) lint-tidy lint-selftest
 .PHONY: lint-selftest lint-tidy $(LINT_CHECKS:%=lint-%)
@@ -197,6 +203,13 @@ crash: packages-test
 	@$(MAKE) --no-print-directory all
 	@python3 tests/fault/crash.py $(BUILD) $(ROUNDS)
 
+## make audit-speed  rows a second that `audit verify` recounts
+.PHONY: audit-speed lethe-verify
+audit-speed: packages-test
+	@$(MAKE) --no-print-directory all
+	@python3 tests/fault/verify_speed.py $(BUILD)
+## make lethe-verify  the log's verifier alone, in build/
+lethe-verify: $(BUILD)/lethe-verify
 ## make audit      attacks on the audit log, a line each (some: PART="crash")
 audit: packages-audit
 	@$(MAKE) --no-print-directory all fault-tools $(BUILD)/fault/check

@@ -132,9 +132,12 @@ static const struct cmd_option hold_options[] = {
 };
 static const struct cmd_option verify_options[] = {
     CMD_CONFIG_OPTION,
-    {"--rows", NULL, "recount every row (always on for now)"},
-    {"--checkpoint", "FILE", "write the log's checkpoint to this new file"},
+    {"--key", "VKEY", "the log's public key, or a file with it"},
+    {"--policy", "FILE", "who must have signed and witnessed (tlog-policy)"},
     {"--since", "FILE", "the log must begin with this older checkpoint"},
+    {"--max-age", "SECONDS", "of the newest signed record"},
+    {"--rows", NULL, "recount every row (always so)"},
+    {"--checkpoint", "FILE", "write the log's checkpoint to this new file"},
 };
 
 static const struct cmd_option check_proof_options[] = {
@@ -204,7 +207,8 @@ const struct cmd cmd_table[] = {
      SEARCH_OPTION_COUNT, cmd_audit_search},
     {"audit export", "", "The same as JSON Lines or CSV, for other programs.",
      OPTIONS(search_options), cmd_audit_export},
-    {"audit verify", "[FOLDER]", "Check rows and totals of the audit log.",
+    {"audit verify", "[FOLDER]",
+     "Is this the log that was signed, and does it add up?",
      OPTIONS(verify_options), cmd_audit_verify},
     {"audit prove", "", "Make a proof of a decision or a record, to take away.",
      OPTIONS(prove_options), cmd_audit_prove},

@@ -1,10 +1,11 @@
-/* read_internal.h - what search and verify share. Nothing here is the
+/* read_internal.h - what search and proofs share. Nothing here is the
  * writer's: a mistake there must not hide itself here. */
 #ifndef GATEWAY_AUDIT_READ_INTERNAL_H
 #define GATEWAY_AUDIT_READ_INTERNAL_H
 
-#include "lethe/gateway/audit/read.h"
 #include "lethe/gateway/audit/row.h"
+#include "lethe/policy/base/slice.h"
+#include "lethe/policy/base/status.h"
 
 #include <stdio.h>
 

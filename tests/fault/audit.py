@@ -13,6 +13,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROUNDS = os.environ.get("ROUNDS", "500")
 # name: (command, figure it prints, its bar)
 PARTS = {
+    "tamper": ([sys.executable, os.path.join(HERE, "tamper.py"), "{build}"],
+               r"^tamper (\d+) found (\d+)$",
+               lambda changes, found: changes == found == 900),
+    "speed": ([sys.executable, os.path.join(HERE, "verify_speed.py"), "{build}"],
+              r"^verify_rows_s (\d+)$", lambda rate: rate >= 1000000),
     "go": ([sys.executable, os.path.join(HERE, "go_check.py"), "{build}"],
            r"^go_checker ok$", lambda: True),
     "crash": ([sys.executable, os.path.join(HERE, "crash_audit.py"), "{build}", ROUNDS],

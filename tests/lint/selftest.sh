@@ -51,7 +51,7 @@ red()
 }
 
 plant_good
-for check in format includes banned sizes headers shell cppcheck tidy generated; do
+for check in format includes verifier banned sizes headers shell cppcheck tidy generated; do
     expect green "$check" "a good tree"
 done
 
@@ -74,6 +74,8 @@ for call in strcpy strcat sprintf gets atoi strtok system popen rand \
     red banned gateway/a.c "void a(void)\n{\n    $call();\n}\n" "$call"
 done
 red banned gateway/a.c 'void a(void)\n{\n    log_warn(LOG_HTTP, "x", LOG_NAME("a",\n        text));\n}\n' "a run-time string in the log"
+red verifier gateway/audit/verify/a.c "#include \"lethe/gateway/audit/merkle.h\"\n" "a verifier that shares code"
+red verifier gateway/audit/verify/a.c "$(yes "int a;" | head -n 2000)\n" "a verifier of 2000 lines"
 red sizes gateway/a.c "$(yes '/**/' | head -n 500)\n" "a source of 500 lines"
 red sizes include/lethe/a.h "$(yes '/**/' | head -n 300)\n" "a header of 300 lines"
 red sizes gateway/a.c "int a(void)\n{\n$(yes '    ;' | head -n 71)\n}\n" "a function of 71 lines"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """R58 with the real binary: a log that the gateway wrote, changed by somebody
 who can write its files; `lethe audit verify --rows` must end with 1 and name
-the first bad record. A cut of the newest records, and a history written anew,
-are found by whoever kept a checkpoint of the log."""
+the first bad record. A log put back whole, with its signature, is found by
+whoever kept a checkpoint elsewhere."""
 import base64
 import hashlib
 import json
@@ -10,17 +10,20 @@ import os
 import random
 import re
 import shutil
+import subprocess
 import tempfile
 import unittest
 
 from fakeclock import FakeClock
-from harness import PATIENCE_S, Gateway, event, main, wait_until
+from harness import LETHE, PATIENCE_S, Gateway, event, main, wait_until
 
 YES = {"product": True}
 PLACES = int(os.environ.get("LETHE_TAMPER_PLACES", "12"))
 
 
 class Tamper(unittest.TestCase):
+    days = 2
+
     @classmethod
     def setUpClass(cls):
         """Two days, so that the log has two segments: the first ends at a
@@ -28,17 +31,19 @@ class Tamper(unittest.TestCase):
         cls.random = random.Random(58)
         cls.folder = tempfile.mkdtemp(prefix="lethe-tamper-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        clock = FakeClock(cls.folder)
+        cls.clock = clock = FakeClock(cls.folder)
         cls.g = g = Gateway(faketime=clock.path)
         cls.addClassCleanup(g.close)  # when the rest of this fails, too
         cls.send(clock, 0)
-        clock.move(days=1)
-        wait_until("a second segment", lambda: cls.segments() > 1 or
-                   g.run("audit", "search", "--limit", "1", check=True) is None,
-                   seconds=6 * PATIENCE_S)  # 250 commands, each a process
-        cls.send(clock, 1)
+        for day in range(1, cls.days):
+            clock.move(days=1)
+            wait_until("another segment", lambda: cls.segments() > day or
+                       g.run("audit", "search", "--limit", "1", check=True) is None,
+                       seconds=6 * PATIENCE_S)  # 250 commands, each a process
+            cls.send(clock, day)
         g.stop()
         cls.original = os.path.join(g.folder, "original")
+        cls.signer = cls.find_signer(g)
         shutil.copytree(os.path.join(g.state, "audit"), cls.original)
 
     @classmethod
@@ -60,6 +65,13 @@ class Tamper(unittest.TestCase):
     @classmethod
     def segments(cls):
         return len(os.listdir(os.path.join(cls.g.state, "audit", "seg")))
+
+    @staticmethod
+    def find_signer(g):
+        with open(g.conf_path) as f:
+            conf = json.load(f)
+        return os.path.join(os.path.dirname(g.conf_path),
+                            conf.get("signer", {}).get("dir", "signer"))
 
     def setUp(self):
         self.copy = os.path.join(self.g.folder, "copy")
@@ -85,8 +97,14 @@ class Tamper(unittest.TestCase):
 
     def assert_sound(self):
         code, report = self.verify()
-        self.assertEqual((code, report["verdict"]), (2, "incomplete"), report)
-        self.assertIn("not signed", report["message"])
+        self.assertEqual((code, report["verdict"]), (0, "sound"), report)
+        self.assertIn("signed by gw1.example/audit", report["message"])
+
+    def without_key(self, *more):
+        """Whoever has a copy of the folder and nothing else."""
+        done = subprocess.run([LETHE, "audit", "verify", self.copy, "--json", *more],
+                              capture_output=True, env=self.g.env)
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
     def assert_bad(self, index, what):
         code, report = self.verify()
@@ -99,12 +117,43 @@ class Tamper(unittest.TestCase):
 
     # -- the cases --------------------------------------------------------
 
-    def test_untouched_is_sound_and_not_signed(self):
+    def test_untouched_is_sound(self):
         self.assert_sound()
         self.assertEqual(len(os.listdir(os.path.join(self.copy, "seg"))), 2)
-        code, out, err = self.g.run("audit", "verify", self.copy)
+
+    def test_never_sound_without_key_signature_or_witness(self):
+        code, report = self.without_key()
         self.assertEqual(code, 2)
-        self.assertIn("not signed", out)
+        self.assertIn("no key was given", report["message"])
+        with open(os.path.join(self.signer, "log.vkey")) as f:
+            key = f.read().strip()
+        self.assertEqual(self.without_key("--key", key)[0], 0)
+        self.assertEqual(self.without_key("--key", key[:-2] + "A=")[0], 3)
+        policy = os.path.join(self.g.folder, "policy")
+        witness = "witness.example.org/w1+f3c080b6+BCmsuuFBvMrwsi4alNNNC8c2HlJtC/4SyJeUvJMilm3X"
+        for text, want in (("log %s\nquorum none\n", 0),
+                           ("log %s\nwitness w W\nquorum w\n", 2),
+                           ("log %s\nwitness w W\ngroup g any w\nquorum g\n", 2),
+                           ("log %s\n", 3), ("log %s\nquorum w\n", 3), ("quorum none", 3)):
+            with open(policy, "w") as f:
+                f.write(text.replace("W", witness) % key if "%s" in text else text)
+            self.assertEqual(self.without_key("--policy", policy)[0], want, text)
+        self.clock.move(hours=1)  # it was stopped a while ago
+        self.assertEqual(self.verify("--max-age", "3599")[0], 2)
+        self.assertEqual(self.verify("--max-age", "7200")[0], 0)
+        os.unlink(os.path.join(self.copy, "checkpoint"))
+        code, report = self.without_key("--key", key)
+        self.assertEqual(code, 2)
+        self.assertIn("not signed", report["message"])
+
+    def test_a_signature_changed_or_of_another(self):
+        path = os.path.join(self.copy, "checkpoint")
+        with open(path) as f:
+            good = f.read()
+        for at in [k for k, c in enumerate(good) if c.isalnum() and good[k + 1] != "="]:
+            with open(path, "w") as f:
+                f.write(good[:at] + ("A" if good[at] != "A" else "B") + good[at + 1:])
+            self.assertEqual(self.verify()[0], 1, at)
 
     def test_an_edited_count(self):
         lines = self.lines()
@@ -152,8 +201,7 @@ class Tamper(unittest.TestCase):
                 rest.append(b'{"v":1,"i":%d' % (int(m[1]) - 1) + line[m.end():])
             self.save(lines[:i] + rest)
             code, report = self.verify()
-            self.assertEqual(code, 1, report)
-            self.assertGreaterEqual(report["bad_index"], i)
+            self.assertEqual((code, report["bad_index"]), (1, i), report)
 
     def test_two_records_in_the_other_order(self):
         lines = self.lines()
@@ -231,7 +279,8 @@ class Tamper(unittest.TestCase):
             self.assert_bad(0, text)
         with open(index, "w") as f:
             f.write("%d\n" % count)
-        self.assert_sound()  # deleted as the format allows; unsigned, nobody knows by whom
+        self.assert_bad(0, "minimum-index alone orders nothing")
+        self.assertIn("GAP NOT AUTHORISED", self.verify()[1]["message"])
 
     def test_another_installations_log(self):
         """The second segment of another gateway behind our first."""
@@ -269,12 +318,12 @@ class Tamper(unittest.TestCase):
         if os.path.exists(path):
             os.unlink(path)
         code, report = self.verify("--checkpoint", path)
-        self.assertEqual(code, 2)
+        self.assertEqual(code, 0)
         with open(path) as f, open(self.checkpoint(len(self.all_lines()))) as g:
             text = f.read()
             self.assertEqual(text, g.read())
         self.assertEqual(text.split("\n")[2], report["root"])
-        self.assert_since(path, 2, "are those of the checkpoint")
+        self.assert_since(path, 0, "begins with the records of the older checkpoint")
         code, out, err = self.g.run("audit", "verify", self.copy, "--checkpoint", path)
         self.assertEqual(code, 1)  # an older one is never written over
         self.assertIn("is there already", err)
@@ -282,18 +331,15 @@ class Tamper(unittest.TestCase):
     def test_every_older_checkpoint_is_a_beginning(self):
         count = len(self.all_lines())
         for size in [0, 1, 2, 255, 256, 257, count - 1] + self.places(count, PLACES):
-            self.assert_since(self.checkpoint(size), 2, "the first %d are" % size)
+            self.assert_since(self.checkpoint(size), 0, "begins with the records")
 
     def test_a_cut_tail(self):
-        """The newest records gone, at the line's end: only a checkpoint tells."""
-        kept = self.checkpoint(len(self.all_lines()))
+        """The newest records gone, at the line's end: a checkpoint tells."""
         lines, first = self.lines(1), len(self.lines(0))
         for left in range(len(lines) - 1, 0, -1):
             self.save(lines[:left], 1)
-            code, report = self.verify()
-            self.assertEqual(code, 2, report)
-            self.assert_since(kept, 1, "is missing: the checkpoint counted")
-            self.assertEqual(self.verify("--since", kept)[1]["bad_index"], first + left)
+            self.assert_bad(first + left, "cut")
+            self.assertIn("cut off", self.verify()[1]["message"])
 
     def test_free_text_and_a_history_written_anew(self):
         """Names, reasons and numbers that no sum binds."""
@@ -302,16 +348,23 @@ class Tamper(unittest.TestCase):
             lines = self.lines(k)
             for i in self.places(len(lines), PLACES):
                 anew = list(lines)
-                anew[i] = re.sub(rb'"who":"[a-z]+:', b'"who":"adm:', lines[i])
+                anew[i] = re.sub(rb'"who":"[a-z]+:', b'"who":"ops:', lines[i])
                 self.save(anew, k)
-                self.assert_since(kept, 2 if anew == lines else 1,
-                                  "are those" if anew == lines else "are not those")
+                if k == 0:  # its hashes lie in a full tile: the record is named
+                    self.assert_bad(i, "who")
+                    self.assertIn("not the record that was signed", self.verify()[1]["message"])
+                os.rename(os.path.join(self.copy, "checkpoint"), os.path.join(self.copy, "away"))
+                self.assert_since(kept, 1, "not the record" if k == 0 else "are not those")
+                os.rename(os.path.join(self.copy, "away"), os.path.join(self.copy, "checkpoint"))
             self.save(lines, k)
 
     def test_an_old_copy_put_back(self):
         kept = self.checkpoint(len(self.all_lines()))
         for kind in ("seg", "rows"):
             os.unlink(self.path(kind, 1))
+        os.unlink(os.path.join(self.copy, "checkpoint"))  # of then, which had its own
+        self.assertEqual(self.without_key()[0], 2)
+        self.assertEqual(self.without_key("--since", kept)[0], 1)
         self.assert_since(kept, 1, "is missing")
 
     def test_another_logs_checkpoint(self):

@@ -8,7 +8,7 @@
 
 #include "audit_fixture.h"
 #include "lethe/audit_codes.h"
-#include "lethe/gateway/audit/read.h"
+#include "verify_case.h"
 
 #include <sys/stat.h>
 
@@ -69,19 +69,18 @@ static void put_back(struct fixture *f)
     assert_true(fixture_save(f->folder, ROWS0, good.rows, good.rows_len));
 }
 
-static struct audit_report verify(struct fixture *f)
+static struct verify_report verify(struct fixture *f)
 {
-    struct audit_report r;
+    struct verify_report r = verify_plain(f->folder, NULL);
 
-    assert_int_equal(audit_verify_rows(f->folder, NULL, NULL, NULL, &r), ST_OK);
     return r;
 }
 
 static void a_sound_log_is_not_called_signed(void **state)
 {
-    struct audit_report r = verify(*state);
+    struct verify_report r = verify(*state);
 
-    assert_int_equal(r.verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(r.verdict, VERIFY_INCOMPLETE);
     assert_non_null(strstr(r.text, "not signed"));
     assert_int_equal(r.decisions, 3 * BATCHES);
     assert_int_equal(r.rows, 5 * BATCHES);
@@ -90,13 +89,10 @@ static void a_sound_log_is_not_called_signed(void **state)
 
 static void another_hands_log_is_sound(void **state)
 {
-    struct audit_report r;
+    struct verify_report r = verify_plain("tests/data/audit/golden", NULL);
 
     (void)state;
-    assert_int_equal(
-        audit_verify_rows("tests/data/audit/golden", NULL, NULL, NULL, &r),
-        ST_OK);
-    assert_int_equal(r.verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(r.verdict, VERIFY_INCOMPLETE);
     assert_int_equal(r.records, 10);
     assert_int_equal(r.rows, 13);
 }
@@ -119,11 +115,11 @@ static size_t place(const char *what, unsigned k, uint64_t *out_index)
 static void assert_found(struct fixture *f, uint64_t index, const char *what,
                          unsigned k)
 {
-    struct audit_report r = verify(f);
+    struct verify_report r = verify(f);
 
-    if (r.verdict != AUDIT_TAMPERED || r.bad_index != index)
+    if (r.verdict != VERIFY_TAMPERED || r.bad_index != index)
         print_message("%s #%u in %u: %s\n", what, k, (unsigned)index, r.text);
-    assert_int_equal(r.verdict, AUDIT_TAMPERED);
+    assert_int_equal(r.verdict, VERIFY_TAMPERED);
     assert_int_equal(r.bad_index, index);
 }
 
@@ -202,7 +198,7 @@ static void r58_agreeing_lies_are_found(void **state)
     memcpy(good.seg + at, "\"fwd\":1,\"mod\":1,", 16);
     memcpy(good.seg + cum, "\"fwd\":1,\"mod\":1,", 16);
     put_back(f);
-    assert_int_equal(verify(f).verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(verify(f).verdict, VERIFY_INCOMPLETE);
 }
 
 static void r58_a_changed_root_is_found(void **state)
@@ -359,13 +355,13 @@ static void an_unfinished_end_is_no_fault(void **state)
     struct fixture *f = *state;
 
     assert_true(fixture_save(f->folder, SEG0, good.seg, good.seg_len - 5));
-    assert_int_equal(verify(f).verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(verify(f).verdict, VERIFY_INCOMPLETE);
     put_back(f);
     char *rows = calloc(1, good.rows_len + 40);
     assert_non_null(rows);
     memcpy(rows, good.rows, good.rows_len);
     assert_true(fixture_save(f->folder, ROWS0, rows, good.rows_len + 40));
-    assert_int_equal(verify(f).verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(verify(f).verdict, VERIFY_INCOMPLETE);
     free(rows);
     put_back(f);
 }
@@ -379,26 +375,23 @@ static void an_unfinished_end_is_no_fault(void **state)
 #define CHECKPOINT0                                                            \
     "gw1.example.eu/audit\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
 
-static struct audit_report verify_since(const char *folder, const char *text)
+static struct verify_report verify_since(const char *folder, const char *text)
 {
-    struct audit_checkpoint c;
-    struct audit_report r;
-
-    assert_int_equal(audit_checkpoint_read(slice_of(text), &c), ST_OK);
-    assert_int_equal(audit_verify_rows(folder, &c, NULL, NULL, &r), ST_OK);
-    return r;
+    return verify_plain(folder, text);
 }
 
 static void another_hands_checkpoints_hold(void **state)
 {
-    struct audit_report r = verify_since(LOG7, CHECKPOINT7);
+    struct verify_report r = verify_since(LOG7, CHECKPOINT7);
 
     (void)state;
-    assert_int_equal(r.verdict, AUDIT_INCOMPLETE);
-    assert_int_equal(r.head.size, 7);
-    assert_non_null(strstr(CHECKPOINT7, r.head.root));
-    assert_int_equal(verify_since(LOG7, CHECKPOINT3).verdict, AUDIT_INCOMPLETE);
-    assert_int_equal(verify_since(LOG7, CHECKPOINT0).verdict, AUDIT_INCOMPLETE);
+    assert_int_equal(r.verdict, VERIFY_INCOMPLETE);
+    assert_int_equal(r.size, 7);
+    assert_non_null(strstr(CHECKPOINT7, r.root));
+    assert_int_equal(verify_since(LOG7, CHECKPOINT3).verdict,
+                     VERIFY_INCOMPLETE);
+    assert_int_equal(verify_since(LOG7, CHECKPOINT0).verdict,
+                     VERIFY_INCOMPLETE);
 }
 
 /* Also bytes that no sum binds: names, reasons, free text, the last record. */
@@ -415,13 +408,13 @@ static void r58_each_byte_is_bound_by_a_checkpoint(void **state)
         seg[at] ^= 1;
         assert_true(fixture_save(f->folder, SEG0, seg, seg_len));
         assert_int_equal(verify_since(f->folder, CHECKPOINT7).verdict,
-                         AUDIT_TAMPERED);
+                         VERIFY_TAMPERED);
         seg[at] ^= 1;
     }
     for (size_t left = 0; left < seg_len; left++) { /* cut off anywhere */
         assert_true(fixture_save(f->folder, SEG0, seg, left));
         assert_int_equal(verify_since(f->folder, CHECKPOINT7).verdict,
-                         AUDIT_TAMPERED);
+                         VERIFY_TAMPERED);
     }
     free(seg);
     free(rows);
@@ -431,35 +424,39 @@ static void r58_each_byte_is_bound_by_a_checkpoint(void **state)
 static void a_checkpoint_has_one_spelling(void **state)
 {
     static const char root[] = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
-    char text[AUDIT_ORIGIN_MAX + 100], origin[AUDIT_ORIGIN_MAX + 2];
-    struct audit_checkpoint c;
-    struct buf out;
+    static const char *const bad[] = {"%s\n00\n%s\n",
+                                      "%s\n-0\n%s\n",
+                                      "%s\n0\n%s",
+                                      "\n0\n%.0s%s\n",
+                                      "%s\n0\n%s\n\n",
+                                      "%s\n0\n%s\nx\n",
+                                      "%s\n9007199254740992\n%s\n"};
+    char text[1024], origin[300];
 
     (void)state;
-    buf_init(&out, AUDIT_CHECKPOINT_TEXT_MAX);
-    for (size_t len = 0; len <= AUDIT_ORIGIN_MAX + 1; len++) {
+    for (size_t len = 0; len <= 256; len++) {
         memset(origin, 'o', len);
         origin[len] = '\0';
-        (void)snprintf(text, sizeof(text), "%s\n18446744073709551615\n%s\n",
-                       origin, root);
-        enum status st = audit_checkpoint_read(slice_of(text), &c);
-        assert_int_equal(st, len > 0 && len <= AUDIT_ORIGIN_MAX ? ST_OK
-                                                                : ST_SYNTAX);
-        if (st != ST_OK)
-            continue;
-        assert_true(c.size == UINT64_MAX);
-        buf_reset(&out);
-        audit_checkpoint_put(&c, &out);
-        assert_false(out.failed);
-        assert_true(slice_eq(buf_slice(&out), slice_of(text)));
+        (void)snprintf(text, sizeof(text), "%s\n0\n%s\n", origin, root);
+        assert_int_equal(verify_plain("/nonexistent", text).verdict,
+                         len > 0 && len <= 255 ? VERIFY_INCOMPLETE
+                                               : VERIFY_USAGE);
     }
-    buf_free(&out);
-    (void)snprintf(text, sizeof(text), "o\n18446744073709551616\n%s\n", root);
-    assert_int_equal(audit_checkpoint_read(slice_of(text), &c), ST_SYNTAX);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
+        (void)snprintf(text, sizeof(text), bad[k], "o", root);
+        assert_int_equal(verify_plain("/nonexistent", text).verdict,
+                         VERIFY_USAGE);
+    }
+#pragma GCC diagnostic pop
+    (void)snprintf(text, sizeof(text), "o\n9007199254740991\n%s\n", root);
+    assert_int_equal(verify_plain("/nonexistent", text).verdict,
+                     VERIFY_TAMPERED);
 }
 
-/* A log without its beginning cannot be compared, and says no checkpoint. */
-static void a_log_without_its_beginning_has_no_checkpoint(void **state)
+/* minimum-index alone is never believed. */
+static void a_log_without_its_beginning_is_not_sound(void **state)
 {
     static const char line[] =
         "{\"v\":1,\"i\":256,\"t\":\"2026-11-22T09:00:00.000Z\","
@@ -467,18 +464,16 @@ static void a_log_without_its_beginning_has_no_checkpoint(void **state)
         "\"out\":\"ok\",\"d\":{\"origin\":\"gw1.example.eu/audit\"}}\n";
     struct fixture *f = *state;
     char path[256];
-    struct audit_report r;
 
     (void)snprintf(path, sizeof(path), "%s/" SEG0, f->folder);
     assert_int_equal(unlink(path), 0);
     assert_true(fixture_save(f->folder, "seg/000000000256.jsonl", line,
                              sizeof(line) - 1));
     assert_true(fixture_save(f->folder, "minimum-index", "256\n", 4));
-    r = verify(f);
-    assert_int_equal(r.verdict, AUDIT_INCOMPLETE);
-    assert_string_equal(r.head.origin, "");
-    assert_int_equal(verify_since(f->folder, CHECKPOINT7).verdict,
-                     AUDIT_TAMPERED);
+    struct verify_report r = verify(f);
+    assert_int_equal(r.verdict, VERIFY_TAMPERED);
+    assert_int_equal(r.bad_index, 0);
+    assert_non_null(strstr(r.text, "GAP NOT AUTHORISED"));
     (void)snprintf(path, sizeof(path), "%s/seg/000000000256.jsonl", f->folder);
     assert_int_equal(unlink(path), 0);
     (void)snprintf(path, sizeof(path), "%s/minimum-index", f->folder);
@@ -504,7 +499,7 @@ int main(void)
         cmocka_unit_test(another_hands_checkpoints_hold),
         cmocka_unit_test(r58_each_byte_is_bound_by_a_checkpoint),
         cmocka_unit_test(a_checkpoint_has_one_spelling),
-        cmocka_unit_test(a_log_without_its_beginning_has_no_checkpoint),
+        cmocka_unit_test(a_log_without_its_beginning_is_not_sound),
     };
 
     return cmocka_run_group_tests(tests, make_log, drop_log);
