@@ -50,7 +50,7 @@ static void gauge(struct gauges *list, const char *name, const char *help,
                        "site=\"%s\",destination=\"%s\"", site, destination);
 }
 
-static void spool_gauges(const struct gateway *g, struct gauges *list)
+static void destination_gauges(const struct gateway *g, struct gauges *list)
 {
     struct forward_facts *facts = calloc(FACTS_MAX, sizeof(*facts));
     unsigned n = facts == NULL ? 0 : forward_list(g->forward, facts, FACTS_MAX);
@@ -69,6 +69,13 @@ static void spool_gauges(const struct gateway *g, struct gauges *list)
         gauge(list, "lethe_spool_oldest_seconds",
               "Age of what waits longest for a destination.", age,
               s->conf->name, s->to[facts[i].destination_index]->conf->name);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const struct world_site *s = &g->world->sites[facts[i].site_index];
+        gauge(list, "lethe_tls_failures",
+              "Transfers that a certificate or name ended, since the start.",
+              (double)facts[i].tls_failures, s->conf->name,
+              s->to[facts[i].destination_index]->conf->name);
     }
     free(facts);
 }
@@ -122,7 +129,7 @@ static unsigned gauges(void *ctx, struct metrics_gauge *out, unsigned max)
     const struct gateway *g = ctx;
     struct gauges list = {out, 0, max};
 
-    spool_gauges(g, &list);
+    destination_gauges(g, &list);
     gauge(&list, "lethe_audit_lag_seconds",
           "Age of the oldest decision that no record has yet.",
           (double)audit_lag_ms(g->audit) / 1e3, NULL, NULL);

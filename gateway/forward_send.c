@@ -171,6 +171,7 @@ static void on_sent(void *ctx, struct net_transfer *t,
     case NET_TLS_FAILED:
         pthread_mutex_lock(&d->lock);
         d->news[0].tls_failures++;
+        d->facts.tls_failures++;
         pthread_mutex_unlock(&d->lock);
         push_again(d, b);
         send_back_off(d, 0, 0);

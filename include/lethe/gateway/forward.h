@@ -115,7 +115,8 @@ struct forward_facts {
     int last_status;            /* HTTP status or errno of the last failure */
     uint64_t cleared, accepted, refused, swept, expired, purged, dead, waiting;
     uint64_t waiting_bytes;
-    int64_t oldest_ms; /* accept time of what waits longest; 0 none */
+    uint64_t tls_failures; /* transfers ended by certificate or name */
+    int64_t oldest_ms;     /* accept time of what waits longest; 0 none */
 };
 /* Facts of every destination, for status, metrics and delivery records. What
  * is done is as of the destination's last pass, what was taken as of now: so
