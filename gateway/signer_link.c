@@ -66,7 +66,9 @@ static void become_signer(const struct signer_link *s, int door)
     /* Out of the terminal's group: a Ctrl-C is for the gateway, which still
      * has its end signed. */
     (void)setpgid(0, 0);
-    if (dup2(door, STDIN_FILENO) >= 0)
+    /* Started anew it would inherit what libraries left open. */
+    if (dup2(door, STDIN_FILENO) >= 0 &&
+        close_range(STDERR_FILENO + 1, ~0U, 0) == 0)
         (void)execv("/proc/self/exe", argv);
     _exit(127);
 }

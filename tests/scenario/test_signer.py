@@ -152,6 +152,9 @@ class Signer(unittest.TestCase):
             wait_until("another signer",
                        lambda: [c for c in children(g.process.pid) if c != pid])
             g.signed_all()
+        # It has nothing of the gateway's: lock, listener, and perhaps a request.
+        wait_until("no more than that to be open",
+                   lambda: len(os.listdir("/proc/%d/fd" % g.signer())) <= 6)
         self.assertIn("another one is started", g.text())
         self.assertEqual(g.stop(), 0)
         self.assertEqual(g.checkpoint()[1], len(g.lines()))
