@@ -49,6 +49,7 @@ static const struct {
     {"site retire", 0, false, call_site_retire},
     {"audit canary", ROLE_OFFICER, true, call_audit_canary},
     {"audit canary result", ROLE_OFFICER, false, call_audit_canary_result},
+    {"report ropa", ROLE_AUDITOR | ROLE_OFFICER, true, call_report_ropa},
     {"audit prune", ROLE_OFFICER, false, call_audit_prune},
     {"audit hold set", ROLE_OFFICER, false, call_hold_set},
     {"audit hold lift", ROLE_OFFICER, false, call_hold_lift},

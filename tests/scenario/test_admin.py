@@ -28,11 +28,12 @@ CALLS = {
     "request/extend": {"officer"}, "request/close": {"officer"},
     "audit/settle": {"auditor", "officer"}, "audit/person": {"officer"},
     "audit/read": {"auditor", "officer"}, "audit/prune": {"officer"},
+    "report/ropa": {"auditor", "officer"},
     "audit/hold/set": {"officer"}, "audit/hold/lift": {"officer"}, "audit/hold/list": READERS,
     "audit/canary": {"officer"},
     "audit/canary/result": {"officer"},
 }
-OF_SITE = {"audit/person", "spool/replay", "spool/purge", "destination/test", "destination/pause",
+OF_SITE = {"report/ropa", "audit/person", "spool/replay", "spool/purge", "destination/test", "destination/pause",
            "destination/resume", "subject/optout", "subject/optin", "subject/status",
            "subject/find", "subject/export", "subject/erase", "request/open",
            "audit/canary"}

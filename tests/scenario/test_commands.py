@@ -44,6 +44,7 @@ GATEWAY = {
     "request list": ([], 0, 1, b""),
     "request extend": (["00000000", "--why", "many"], 3, 1, b""),
     "request close": (["00000000", "--outcome", "done"], 3, 1, b""),
+    "report ropa": ([], 0, 1, b""),
     "site list": ([], 0, 0, b""),
     "site retire": (["0123456789abcdef"], 3, 1, b""),
     "audit search": (["--act", "gate.start"], 0, 0, b""),

@@ -24,6 +24,7 @@ call_fn call_request_open, call_request_list, call_request_extend,
 call_fn call_subject_find, call_subject_export, call_subject_erase;
 call_fn call_site_list, call_site_retire;
 call_fn call_audit_settle, call_audit_read, call_audit_person, call_audit_prune;
+call_fn call_report_ropa;
 call_fn call_hold_set, call_hold_lift, call_hold_list;
 call_fn call_audit_canary, call_audit_canary_result;
 

@@ -73,7 +73,8 @@
     X(AUDIT_HOLD, "audit.hold")                                                \
     X(CP_ANCHOR, "cp.anchor")                                                  \
     X(AUDIT_FORK, "audit.fork")                                                \
-    X(CANARY_RUN, "canary.run")
+    X(CANARY_RUN, "canary.run")                                                \
+    X(REPORT_MADE, "report.made")
 
 #define X(id, text) RECORD_##id,
 enum audit_record_act { AUDIT_RECORD_ACTS(X) RECORD_ACT_COUNT };
