@@ -481,6 +481,33 @@ static void a_log_without_its_beginning_is_not_sound(void **state)
     put_back(f);
 }
 
+#define VKEY7                                                                  \
+    "gw1.example.eu/audit+b9f6bf80+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVT" \
+    "G4"
+
+static enum verify_verdict verdict7(const char *key, int64_t age_s,
+                                    int64_t max_age_s)
+{
+    struct verify_wish wish = {.folder = LOG7,
+                               .key = key,
+                               .now_ms = T0 + 40000 + age_s * 1000,
+                               .max_age_s = max_age_s};
+    struct verify_report r;
+
+    audit_verify(&wish, &r);
+    return r.verdict;
+}
+
+static void another_hands_signature_holds_and_grows_old(void **state)
+{
+    (void)state;
+    assert_int_equal(verdict7(VKEY7, 1000000, 0), VERIFY_SOUND);
+    assert_int_equal(verdict7(VKEY7, 120, 120), VERIFY_SOUND);
+    assert_int_equal(verdict7(VKEY7, 121, 120), VERIFY_INCOMPLETE);
+    assert_int_equal(verdict7(NULL, 0, 0), VERIFY_INCOMPLETE);
+    assert_int_equal(verdict7("gw1+b9f6bf80+AQOh", 0, 0), VERIFY_USAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +524,7 @@ int main(void)
         cmocka_unit_test(r58_lines_that_are_no_records_are_found),
         cmocka_unit_test(an_unfinished_end_is_no_fault),
         cmocka_unit_test(another_hands_checkpoints_hold),
+        cmocka_unit_test(another_hands_signature_holds_and_grows_old),
         cmocka_unit_test(r58_each_byte_is_bound_by_a_checkpoint),
         cmocka_unit_test(a_checkpoint_has_one_spelling),
         cmocka_unit_test(a_log_without_its_beginning_is_not_sound),
