@@ -155,6 +155,24 @@ class Retention(Case):
         self.assertFalse([r for r in self.records("gate.recovered") if r["d"].get("lost")])
         self.assert_root()
 
+    def test_verify_takes_what_was_ordered_and_nothing_else(self):
+        g = self.gateway()
+        self.day(8)  # policies of the first days go, too: later orders name them
+        self.run_retention()
+        g.stop()
+        code, out, err = g.run("audit", "verify")
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("sound", out)
+        self.assertIn("deleted by order", out)
+        for part, ending in (("rows", ".rows"), ("seg", ".jsonl")):
+            path = os.path.join(self.audit, part, "%012d%s" % (self.first(part), ending))
+            os.rename(path, path + ".aside")
+            code, out, err = g.run("audit", "verify")
+            self.assertEqual(code, 1, out + err)
+            self.assertIn("GAP NOT AUTHORISED", out)
+            os.rename(path + ".aside", path)
+        self.assertEqual(g.run("audit", "verify")[0], 0)
+
     def test_what_nobody_ordered_stops_the_start(self):
         g = self.gateway()
         self.day(4)

@@ -19,9 +19,11 @@ static bool is_held(const struct verify *v, int64_t from, int64_t to)
     return false;
 }
 
-/* Not newer than the longest of the policies in force allows. */
+/* Not newer than the longest of the policies in force allows. They may be gone
+ * with records that are missing: what ordered those away was held against
+ * policies that are here. */
 static bool is_due(const struct verify *v, int64_t now, bool rows,
-                   struct text keep, int64_t cutoff)
+                   struct text keep, int64_t cutoff, uint64_t pol)
 {
     const struct list *keeps = &v->lists[KEEP];
     int64_t limit;
@@ -34,7 +36,11 @@ static bool is_due(const struct verify *v, int64_t now, bool rows,
             cutoff > limit)
             return false;
     }
-    return keeps->count > 0;
+    bool known = keeps->count > 0;
+    for (size_t k = 0; !known && k < v->lists[GAP].count; k++)
+        known =
+            pol >= v->lists[GAP].at[k].index && pol < v->lists[GAP].at[k].to;
+    return known;
 }
 
 /* Rows lie in the time that their batches tell; of records, what is known is
@@ -54,7 +60,7 @@ void v_prune_take(struct verify *v, const struct record *r)
             &layer, &from, &to, &cutoff, &keep, &pol, &size, &root, c, c + 1,
             c + 2, c + 3, c + 4, c + 5, c + 6, c + 7) ||
         r->i >= v->signed_size || to > r->i ||
-        !is_due(v, r->t, v_is(layer, "rows"), keep, cutoff))
+        !is_due(v, r->t, v_is(layer, "rows"), keep, cutoff, pol))
         return;
     struct list *l = &v->lists[v_is(layer, "rows") ? ROWS : GAP];
     for (struct fact *f = l->at; f < l->at + l->count; f++) {
