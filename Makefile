@@ -131,7 +131,7 @@ fmt-check: lint-format
 # ---- what people call -------------------------------------------------------
 .PHONY: help run test asan tsan fuzz cover install packages-build \
         packages-test packages-bench packages-audit packages-clients npm \
-        bench crash audit r33 clients rights
+        bench crash audit r33 r50 clients rights
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -226,6 +226,11 @@ audit-search:
 r33: packages-test
 	@$(MAKE) --no-print-directory all fault-tools
 	@python3 tests/fault/r33.py $(BUILD)
+
+## make r50        can the time of an answer tell who opted out
+r50: packages-test
+	@$(MAKE) --no-print-directory all
+	@python3 tests/fault/r50.py $(BUILD)
 
 ## make clients    real SDKs against the gateway, and a person with a browser
 #                  (some: SDK="mixpanel ga4mp"; golden files anew: GOLDEN=1)

@@ -30,6 +30,9 @@
 
 /* A body that may hold so many events that they need a pass of their own. */
 #define BATCH_BYTES 65536u
+/* What one clean hit may need before it is written down as a fragment, which
+ * is a sixtieth of it at most. */
+#define CLEAN_ARENA_MAX (16u << 20)
 
 struct intake {
     const struct services *services;
@@ -38,9 +41,11 @@ struct intake {
     struct sealer sealer;
     struct random_source random;
     struct world *world;
-    struct buf body;  /* one encoded clean hit */
-    struct buf group; /* what its upload must have in common */
-    uint64_t seen;    /* newest opt-out before the pass's first lookup */
+    struct arena *clean; /* one clean hit: apart from the request's, so that
+                          * who is let through leaves it the same room */
+    struct buf body;     /* one encoded clean hit */
+    struct buf group;    /* what its upload must have in common */
+    uint64_t seen;       /* newest opt-out before the pass's first lookup */
 };
 
 /* One hit on its way. */
@@ -76,7 +81,8 @@ struct intake *intake_new(const struct services *services)
     buf_init(&in->group, FRAGMENT_GROUP_MAX);
     in->pass = pass_new(&in->sealer);
     in->ids = id_cache_new(services->optout_key);
-    if (in->pass == NULL || in->ids == NULL) {
+    in->clean = arena_new(CLEAN_ARENA_MAX);
+    if (in->pass == NULL || in->ids == NULL || in->clean == NULL) {
         intake_free(in);
         return NULL;
     }
@@ -89,6 +95,7 @@ void intake_free(struct intake *in)
         return;
     pass_free(in->pass);
     id_cache_free(in->ids);
+    arena_free(in->clean);
     buf_wipe(&in->body);
     buf_free(&in->body);
     buf_wipe(&in->group);
@@ -255,38 +262,51 @@ static enum status put_fragment(struct taking *t, const struct clean_hit *clean)
     return pass_put(t->in->pass, t->site, clean->destination, clean, &f);
 }
 
-/* Minimise for one destination. What cannot be minimised is not forwarded;
- * what does not fit the pass refuses the request as a whole. */
-static enum status clear_for(struct taking *t, unsigned d,
-                             const struct minimise_keys *keys)
+static void drop_too_large(struct verdict *v, unsigned d)
 {
-    struct clean_hit clean;
-    enum status st = minimise(t->site->policy, t->hit, &t->view, &t->verdict, d,
-                              keys, t->beacon->received_ms, t->arena, &clean);
-
-    if (st == ST_OK) {
-        t->classes |= clean.classes;
-        st = put_fragment(t, &clean);
-    }
-    return st;
+    v->cleared = (uint16_t)(v->cleared & ~(1u << d));
+    v->to[d].cleared = false;
+    v->to[d].reason = REASON_TOO_LARGE;
 }
 
-static enum status clear_all(struct taking *t)
+/* Minimise for one destination. What does not fit is not forwarded, and the
+ * request is answered as ever: only events of people who are let through get
+ * this far, so any other answer would tell of them (law 10). */
+static void clear_for(struct taking *t, unsigned d,
+                      const struct minimise_keys *keys)
+{
+    struct arena *room = t->in->clean;
+    struct clean_hit clean;
+    enum status st = minimise(t->site->policy, t->hit, &t->view, &t->verdict, d,
+                              keys, t->beacon->received_ms, room, &clean);
+
+    if (st == ST_OK)
+        st = put_fragment(t, &clean);
+    if (st == ST_OK)
+        t->classes |= clean.classes;
+    else
+        drop_too_large(&t->verdict, d);
+    if (arena_is_large(room))
+        arena_trim(room);
+    else
+        arena_reset(room);
+}
+
+static void clear_all(struct taking *t)
 {
     struct minimise_keys keys;
-    enum status st = ST_OK;
+    uint16_t cleared = t->verdict.cleared;
 
-    if (t->verdict.cleared == 0)
-        return ST_OK;
+    if (cleared == 0)
+        return;
     hit_view_make(t->verdict.event, t->hit, &t->view);
     t->classes |= t->view.classes;
     metrics_unknown_fields(t->site->metrics, t->view.unknown_fields);
     fill_keys(t, &keys);
-    for (unsigned d = 0; st == ST_OK && d < POLICY_DESTINATIONS_MAX; d++)
-        if (((unsigned)t->verdict.cleared >> d & 1u) != 0)
-            st = clear_for(t, d, &keys);
+    for (unsigned d = 0; d < POLICY_DESTINATIONS_MAX; d++)
+        if (((unsigned)cleared >> d & 1u) != 0)
+            clear_for(t, d, &keys);
     wipe(&keys, sizeof(keys));
-    return st;
 }
 
 /* ---- rows -------------------------------------------------------------- */
@@ -383,10 +403,9 @@ static enum status take_hit(void *ctx, struct hit *h)
                        &consent);
         decide(p, h, &consent, t->site->present, t->beacon->received_ms,
                &t->verdict);
-        st = clear_all(t);
-    }
-    if (st == ST_OK)
+        clear_all(t);
         st = put_rows(t);
+    }
     if (st == ST_OK) {
         count_verdict(t);
         metrics_consent(t->site->metrics, consent.heard, consent.opened);

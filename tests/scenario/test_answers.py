@@ -119,6 +119,61 @@ class Answers(unittest.TestCase):
                 self.assertEqual(len(seen), 1, [s[:200] for s in seen])
                 self.assertTrue(next(iter(seen)).startswith(b"HTTP/1.1 %d " % status), seen)
 
+    # One small event that leaves as about 200 KiB, and one beyond 256 KiB.
+    LONG = "x" * 60
+    ANY = 2  # the third destination of the policy
+
+    @classmethod
+    def growing(cls, lists):
+        def change(policy):
+            policy["events"]["growing"] = {
+                "purpose": ["audience", "product"],
+                "fields": {"l%d[]" % k: {"enum": [cls.LONG], "map": {"a": cls.LONG}}
+                           for k in range(lists)}}
+        return mixbot(change)
+
+    def grown(self, lists, **more):
+        return event("growing", details={"l%d" % k: ["a"] * 256 for k in range(lists)}, **more)
+
+    def people(self, body, count):
+        """The answer to each, by who sends `count` of them."""
+        consent = {"consent": {"product": True}}
+        return {"allowed": [dict(body, session_id="yes", **consent)] * count,
+                "no consent": [dict(body, session_id="yes")] * count,
+                "denied": [dict(body, session_id="yes", consent="denied")] * count,
+                "opted out": [dict(body, session_id="gone", **consent)] * count}
+
+    def equal_and_too_large(self, lists, count):
+        """Answers equal; (events sent, events dropped as too large) to `any`."""
+        with Gateway(policy=self.growing(lists)) as g:
+            self.opt_out(g)
+            seen = {}
+            for who, batch in self.people(self.grown(lists), count).items():
+                seen.setdefault(g.raw(raw_post(batch)), []).append(who)
+            self.assertEqual(len(seen), 1, [s[:200] for s in seen])
+            self.assertTrue(next(iter(seen)).startswith(b"HTTP/1.1 200 OK\r\n"), seen)
+            g.settled()
+            metrics = g.admin("GET", "/metrics").body.decode()
+            dropped = sum(int(n) for n in re.findall(
+                r'lethe_events_total{site="mixbot",destination="any",'
+                r'outcome="dropped",reason="too-large"} (\d+)', metrics))
+            def rows():
+                found = g.run("audit", "search", "--reason", "too-large", "--format", "jsonl")[1]
+                return sum(json.loads(row)["destinations"] >> self.ANY & 1
+                           for row in found.splitlines())
+            wait_until("a row of each that was dropped", lambda: rows() == dropped)
+            return len(g.recorder.accepted()), dropped
+
+    def test_r50_one_event_that_grows_too_large_is_dropped_and_answered_alike(self):
+        self.assertEqual(self.equal_and_too_large(12, 1), (1, 0))
+        self.assertEqual(self.equal_and_too_large(20, 1), (0, 1))
+
+    def test_r50_a_batch_that_grows_too_large_is_answered_alike(self):
+        sent, dropped = self.equal_and_too_large(12, 100)
+        self.assertEqual(sent + dropped, 100)
+        self.assertGreater(sent, 30)  # 8 MiB of them
+        self.assertGreater(dropped, 50)
+
     def test_r50_equal_bytes_while_the_disk_is_full(self):
         with Gateway() as g:
             self.opt_out(g)

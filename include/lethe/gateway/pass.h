@@ -37,7 +37,10 @@ struct pass_point {
 void pass_mark(const struct pass *p, unsigned site, struct pass_point *out);
 void pass_undo(struct pass *p, unsigned site, const struct pass_point *to);
 
-/* Add one fragment / one row. Errors: ST_LIMIT (413), ST_NOMEM. */
+/* Add one fragment / one row. Errors: ST_LIMIT: no room. Then nothing was
+ * added, and what was before is whole; the caller drops the event for `d`
+ * (`too-large`), and answers as if there had been room: R50. Rows have room
+ * for every request that PASS_FRAGMENTS_MAX lets in. */
 enum status pass_put(struct pass *p, const struct world_site *s, unsigned d,
                      const struct clean_hit *clean,
                      const struct fragment *f) MUST_CHECK;
