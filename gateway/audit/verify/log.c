@@ -76,6 +76,8 @@ struct text v_load(struct verify *v, const char *form, ...)
         t = (struct text){at, at == NULL ? 0 : fread(at, 1, size, f)};
         if (at != NULL)
             at[t.len] = '\0';
+        /* It is t's now, and the caller's. */
+        /* cppcheck-suppress memleak */
     }
     if (t.at == NULL || ferror(f))
         v->cannot = "a file cannot be read";

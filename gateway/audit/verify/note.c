@@ -223,7 +223,7 @@ struct judgement v_note_judge(const struct checkpoint *c, const char *key,
                 word[words++] = (struct text){policy + at, n};
             at += n;
         }
-        j.valid = policy[line] == '\n' && at >= line &&
+        j.valid = at >= line && policy[line] == '\n' &&
                   (words == 0 || *word[0].at == '#' ||
                    read_line(c, &names, word, words, &j));
         policy += line + (policy[line] == '\n');
