@@ -17,7 +17,7 @@ FILES = [
     "share/lethe/profiles/cnil-exempt.json", "share/lethe/profiles/cnil-pragmatic.json",
     "share/lethe/profiles/cnil-strict.json", "share/lethe/profiles/mixbot.json",
     "share/doc/lethe/README.md", "share/doc/lethe/SECURITY.md", "share/doc/lethe/LICENSE",
-    "share/doc/lethe/docs/config.schema.json", "share/doc/lethe/docs/policy.schema.json",
+    "share/doc/lethe/docs/config.schema.json", "share/doc/lethe/docs/ropa.schema.json", "share/doc/lethe/docs/policy.schema.json",
     "share/doc/lethe/docs/examples/lethe.service",
     "share/doc/lethe/docs/examples/lethe-signer.service",
     "share/doc/lethe/docs/examples/optout-return.js",

@@ -369,7 +369,8 @@ class Signer(unittest.TestCase):
         g.start()
         g.signed_all()
         # Its rows still lay in the journal, and no log that can be read has them.
-        self.assertEqual(g.records("batch")[-1]["d"]["cum"]["in"], 1)
+        wait_until("the batch of its rows",
+                   lambda: g.records("batch")[-1]["d"]["cum"]["in"] == 1)
         self.assertEqual(g.records("gate.recovered")[0]["d"]["lost"], 0)
         g.restart()
         self.assertEqual(g.stop(), 0)
