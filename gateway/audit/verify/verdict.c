@@ -100,9 +100,13 @@ static void settle(struct verify *v)
                           "is of another log than the older checkpoint's");
     }
     v_gaps_check(v);
+    /* Tiles that no signed root speaks for tell only where, in a log that is
+     * known to be changed. */
     if (v->differs != NONE && v->differs >= v->right && v->differs < v->bad &&
-        (v->wrong != NONE ? v->tiles_right : v->bad != NONE))
-        (void)v_fault(v, v->differs, "is not the record that was signed");
+        (v->bad != NONE || (v->wrong != NONE && v->tiles_right)))
+        (void)v_fault(v, v->differs,
+                      v->tiles_right ? "is not the record that was signed"
+                                     : "is not the one that its tile names");
     if (v->wrong != NONE && v->bad >= v->wrong)
         (void)v_fault(v, v->right,
                       "or one behind it is not what was signed: the first "
