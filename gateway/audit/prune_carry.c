@@ -84,6 +84,33 @@ static enum status is_held(const char *folder, const struct audit_orders *o,
     return st == ST_END ? ST_OK : st;
 }
 
+/* `minimum-index`: where the log begins. */
+static enum status put_minimum(const char *folder, uint64_t first)
+{
+    char path[PRUNE_PATH_MAX], says[32];
+    struct buf old;
+
+    int n = snprintf(says, sizeof(says), "%" PRIu64 "\n", first);
+    struct slice text = {says, (size_t)n};
+    (void)snprintf(path, sizeof(path), "%s/minimum-index", folder);
+    bool same = file_read(path, sizeof(says), &old) == ST_OK &&
+                slice_eq(buf_slice(&old), text);
+    buf_free(&old);
+    return same ? ST_OK : file_put(path, MINIMUM_MODE, text);
+}
+
+/* As it is on the disk now. */
+static enum status write_minimum(const char *folder)
+{
+    uint64_t *list = NULL;
+    size_t count = 0;
+
+    enum status st = log_files(folder, "seg", ".jsonl", &list, &count);
+    uint64_t first = st == ST_OK && count > 0 ? list[0] : 0;
+    free(list);
+    return st == ST_OK && first > 0 ? put_minimum(folder, first) : st;
+}
+
 static enum status remove_all(const char *folder, const struct audit_orders *o,
                               uint64_t signed_size, enum prune_layer layer,
                               const uint64_t *list, size_t count,
@@ -97,34 +124,17 @@ static enum status remove_all(const char *folder, const struct audit_orders *o,
         st = is_held(folder, o, signed_size, list[i], &done->held);
         if (st != ST_OK || done->held)
             break;
-        st = remove_file(folder, layer, list[i]);
+        /* First said, then gone: who reads the log never misses anything that
+         * it says is there. */
+        if (layer == PRUNE_RECORDS)
+            st = put_minimum(folder, i + 1 < count ? list[i + 1] : to);
+        if (st == ST_OK)
+            st = remove_file(folder, layer, list[i]);
         if (st != ST_OK)
             break;
         done->files++;
     }
     return st;
-}
-
-/* `minimum-index`: where the log begins now. */
-static enum status write_minimum(const char *folder)
-{
-    char path[PRUNE_PATH_MAX], says[32];
-    uint64_t *list = NULL;
-    size_t count = 0;
-    struct buf old;
-
-    enum status st = log_files(folder, "seg", ".jsonl", &list, &count);
-    uint64_t first = st == ST_OK && count > 0 ? list[0] : 0;
-    free(list);
-    if (st != ST_OK || first == 0)
-        return st;
-    int n = snprintf(says, sizeof(says), "%" PRIu64 "\n", first);
-    struct slice text = {says, (size_t)n};
-    (void)snprintf(path, sizeof(path), "%s/minimum-index", folder);
-    bool same = file_read(path, sizeof(says), &old) == ST_OK &&
-                slice_eq(buf_slice(&old), text);
-    buf_free(&old);
-    return same ? ST_OK : file_put(path, MINIMUM_MODE, text);
 }
 
 enum status prune_carry_out(const char *folder, const struct audit_orders *o,

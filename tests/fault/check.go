@@ -406,6 +406,15 @@ func checkServed(url, token, vkey string) {
 			w = width
 		}
 		data, err := get(tilePath("entries", n, w))
+		if err != nil && strings.HasSuffix(err.Error(), ": 410 Gone") {
+			// Pruned while we read: then it says so by now.
+			text, again := get("minimum-index")
+			need(again, "minimum-index")
+			now, again := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+			must(again == nil && (n+1)*width <= now, "bundle %d is gone, the log begins at %d", n, now)
+			minimum = now
+			continue
+		}
 		need(err, "bundle")
 		for i := 0; i < w; i++ {
 			must(len(data) >= 2, "bundle %d ends at %d", n, i)

@@ -155,7 +155,8 @@ def spoiled(log, dice):
         check("log", folder, log.vkey, *log.notes, good=False)
     shutil.rmtree(folder)
     shutil.copytree(log.audit, folder)
-    os.unlink(first(folder, "seg"))  # as if it had been pruned
+    for name in sorted(os.listdir(os.path.join(folder, "seg")))[:-1]:
+        os.unlink(os.path.join(folder, "seg", name))  # more than any order says
     check("log", folder, log.vkey, *log.notes, good=False)
     edit(log.notes[0], flip)
     check("log", log.audit, log.vkey, *log.notes, good=False)

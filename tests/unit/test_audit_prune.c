@@ -253,6 +253,17 @@ static void checkpoint_write(struct rig *r, uint64_t size)
     buf_free(&note);
 }
 
+/* Where minimum-index says that the log begins. */
+static uint64_t minimum_of(struct rig *r)
+{
+    size_t len;
+    char *text = fixture_load(r->f.folder, "minimum-index", &len);
+    uint64_t v = text == NULL ? 0 : strtoull(text, NULL, 10);
+
+    free(text);
+    return v;
+}
+
 /* ---- tests ------------------------------------------------------------------
  */
 
@@ -556,7 +567,6 @@ static void a_pruned_log_goes_on(void **state)
     struct group_rows head = {.site = MIXBOT, .tag = "2026-11-22", .count = 1};
     uint8_t bytes[ROW_BYTES];
     char line[8300];
-    size_t len;
 
     (void)state;
     load(r, "mixbot", KEEP_1);
@@ -566,9 +576,7 @@ static void a_pruned_log_goes_on(void **state)
     prune(r);
     uint64_t first = first_of(r, "seg");
     assert_true(first > 0);
-    char *minimum = fixture_load(r->f.folder, "minimum-index", &len);
-    assert_int_equal(strtoull(minimum, NULL, 10), first);
-    free(minimum);
+    assert_int_equal(minimum_of(r), first);
     stop(r);
 
     assert_int_equal(fixture_open(&r->f), ST_OK);
@@ -744,15 +752,13 @@ static bool dies_at(int at)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) &&
                 (WEXITSTATUS(status) == 9 || WEXITSTATUS(status) == 0));
+    /* What is gone was never said to be there. */
+    assert_true(minimum_of(r) >= first_of(r, "seg"));
     start(r, false);
     run(r);
     assert_true(count_of(r, "rows") < rows);
     assert_true(count_of(r, "seg") < records);
-    uint64_t first = first_of(r, "seg");
-    size_t len;
-    char *minimum = fixture_load(r->f.folder, "minimum-index", &len);
-    assert_int_equal(strtoull(minimum, NULL, 10), first);
-    free(minimum);
+    assert_int_equal(minimum_of(r), first_of(r, "seg"));
     assert_int_equal(count_lines(r, "\"audit.prune\""), 2);
 
     struct group_rows head = {.site = MIXBOT, .tag = "2026-11-22", .count = 1};
