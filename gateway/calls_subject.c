@@ -58,15 +58,6 @@ static enum status read_ids(struct asking *a)
     return a->presented == 0 ? ST_TYPE : ST_OK;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    const struct slice *x = a, *y = b;
-    size_t len = x->len < y->len ? x->len : y->len;
-    int order = memcmp(x->at, y->at, len);
-
-    return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
-}
-
 static enum status add_name(struct asking *a, const struct world_destination *d,
                             struct slice purpose, enum id_kind kind,
                             struct slice id, struct slice *out)
@@ -114,7 +105,7 @@ static enum status make_names(struct asking *a,
                               (enum id_kind)k, a->ids[i], &names[count++]);
     if (st != ST_OK)
         return st;
-    qsort(names, count, sizeof(names[0]), by_text);
+    qsort(names, count, sizeof(names[0]), subject_name_order);
     *out = (struct subject_names){.names = names,
                                   .count = count,
                                   .in_fields = names_in_fields(p, d->plan),

@@ -21,7 +21,7 @@ struct pass { /* over all files */
     uint64_t rows;
 };
 
-static int by_text(const void *a, const void *b)
+int subject_name_order(const void *a, const void *b)
 {
     const struct slice *x = a, *y = b;
     size_t len = x->len < y->len ? x->len : y->len;
@@ -41,8 +41,9 @@ static bool is_theirs(const struct subject_names *names, struct slice line)
         line = slice_skip(line, quote + 1);
         quote = slice_find(line, '"');
         struct slice between = slice_head(line, quote);
-        if (quote < line.len && bsearch(&between, names->names, names->count,
-                                        sizeof(between), by_text) != NULL)
+        if (quote < line.len &&
+            bsearch(&between, names->names, names->count, sizeof(between),
+                    subject_name_order) != NULL)
             return true;
     }
     return false;

@@ -8,11 +8,15 @@
 #include "lethe/gateway/sink/sink.h"
 
 struct subject_names {
-    const struct slice *names; /* pseudonyms, in the order of their bytes */
+    const struct slice *names; /* pseudonyms, by subject_name_order() */
     unsigned count;
     bool in_fields; /* some field of an event leaves as a pseudonym, too */
     int64_t since_ms;
 };
+
+/* The order of the names, for qsort() and bsearch(): of struct slice, by their
+ * bytes, the shorter first where one begins the other. */
+int subject_name_order(const void *a, const void *b);
 
 /* One event as it lies there, as a JSON object without a newline. */
 typedef enum status subject_line_fn(void *ctx, struct slice line);
